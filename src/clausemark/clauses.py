@@ -1,0 +1,330 @@
+"""Clauses: the sentences, list items and headings of a document, and the context of each.
+
+A clause is a small immutable record. What stands around it (its heading, the lead-in of its list,
+its neighbours, its paragraph) is derived from the list of clauses that it stands in, here and
+nowhere else, so that training, labelling and batch work read the same context.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from clausemark.documents import Block, Document, parse_document
+from clausemark.documents.lines import BULLETS
+
+ClauseKind = Literal["heading", "sentence", "item"]
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A sentence, list item or heading of a policy.
+
+    Attributes
+    ----------
+    text : str
+        Exactly ``document.text[start:end]``; line breaks of wrapped text are kept.
+    kind : {"heading", "sentence", "item"}
+    start, end : int
+        Character offsets into the document's text.
+    paragraph : int
+        Number of the paragraph, from 0. A list shares the number of its lead-in.
+    """
+
+    text: str
+    kind: ClauseKind
+    start: int
+    end: int
+    paragraph: int
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What stands around a clause, as positions in the list of clauses; -1 where there is nothing.
+
+    Attributes
+    ----------
+    heading : int
+        The heading that the clause stands under.
+    section : int
+        The heading above that one: the last heading that opened a run of headings before it.
+    lead_in : int
+        The clause that introduces the list of an item.
+    previous, next : int
+        The neighbours.
+    first, last : int
+        The range of the paragraph, `last` included.
+    """
+
+    heading: int
+    section: int
+    lead_in: int
+    previous: int
+    next: int
+    first: int
+    last: int
+
+
+def segment(document: Document | str) -> list[Clause]:
+    """Split a document into clauses.
+
+    Parameters
+    ----------
+    document : Document or str
+        A string is read as plain text.
+
+    Returns
+    -------
+    list of Clause
+        In document order, not overlapping; together they hold every non-space character of the
+        text but bullets and enumerators. Empty for a string without text.
+    """
+    if isinstance(document, str):
+        if not document.strip():
+            return []
+        document = parse_document(document, media="text")
+    text = document.text
+    clauses: list[Clause] = []
+    paragraph = -1
+    open_list = False  # the last paragraph may be going on in list items
+    for block in document.blocks:
+        parts = list(_split(text, block))
+        if not parts:
+            continue
+        if not (open_list and parts[0][0] == "item"):
+            paragraph += 1
+        for kind, start, end in parts:
+            clauses.append(Clause(text[start:end], kind, start, end, paragraph))
+        open_list = parts[-1][0] == "item" or (
+            parts[-1][0] == "sentence" and block.kind == "paragraph"
+        )
+        if parts[-1][0] == "sentence" and text[parts[-1][2] - 1] in ".!?":
+            open_list = False
+    return clauses
+
+
+def contexts(clauses: Sequence[Clause]) -> list[Context]:
+    """Derive the context of every clause of one document.
+
+    Parameters
+    ----------
+    clauses : sequence of Clause
+        All clauses of the document, in order. A single clause has an empty context.
+
+    Returns
+    -------
+    list of Context
+        One for each clause. Positions refer to `clauses`.
+    """
+    count = len(clauses)
+    bounds: dict[int, tuple[int, int]] = {}
+    for i, clause in enumerate(clauses):
+        bounds[clause.paragraph] = (bounds.get(clause.paragraph, (i, i))[0], i)
+    found: list[Context] = []
+    heading = section = lead_in = -1
+    for i, clause in enumerate(clauses):
+        before = clauses[i - 1].kind if i else None
+        if clause.kind == "heading":
+            if before == "heading":
+                if i < 2 or clauses[i - 2].kind != "heading":
+                    section = i - 1
+            elif section >= 0 and _same_rank(clauses[heading].text, clauses[section].text, clause.text):
+                section = -1
+            above, heading = section, i
+            lead_in = -1
+            found.append(Context(above, -1, -1, i - 1, _after(i, count), *bounds[clause.paragraph]))
+            continue
+        if clause.kind == "item":
+            if before == "sentence":
+                lead_in = i - 1
+        else:
+            lead_in = -1
+        found.append(
+            Context(
+                heading,
+                section if section != heading else -1,
+                lead_in,
+                i - 1,
+                _after(i, count),
+                *bounds[clause.paragraph],
+            )
+        )
+    return found
+
+
+def _after(i: int, count: int) -> int:
+    return i + 1 if i + 1 < count else -1
+
+
+_RANK: Final = re.compile(r"(?:(?:section|article|part)\s+)?(\(?(?:\d+(?:\.\d+)*|[A-Z]|[IVX]+)[.):]?)\s", re.I)
+
+
+def _rank(text: str) -> str:
+    """How a heading looks: its numbering and its case."""
+    mark = _RANK.match(text)
+    case = "upper" if text.isupper() else "lower"
+    return f"{re.sub(r'[0-9]+', '1', mark.group(1)) if mark else ''}/{case}"
+
+
+def _same_rank(heading: str, section: str, new: str) -> bool:
+    """Tell whether a new heading closes the section: it looks like the section's own heading."""
+    return _rank(new) == _rank(section) and _rank(heading) != _rank(section)
+
+
+# Sentences ---------------------------------------------------------------------------------------
+
+_END: Final = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)")
+#: Never end a sentence.
+_TITLES: Final = frozenset(
+    "mr mrs ms dr prof st messrs e.g eg i.e ie vs viz cf art arts sec sect secs para paras ch cl"
+    " fig reg regs ref tel lit al approx ca incl attn nr nos pt app sched civ bus gen hon rev"
+    " capt ltda".split()
+)
+#: Never end one before a number.
+_NUMBERED: Final = frozenset("no p pp vol ver v ext art sec".split())
+#: End a sentence only where a word follows that seldom goes on within a name.
+_COMPANY: Final = frozenset(
+    "inc ltd co corp llc llp plc etc u.s u.k e.u u.s.a u.s.c d.c a.m p.m jr sr ave blvd rd dept div"
+    " s.a s.l s.r.l b.v n.v a.g k.k pty pte gmbh cal mass n.y calif ph.d m.d j.d jan feb mar apr jun"
+    " jul aug sep sept oct nov dec dba est bros assn univ intl govt".split()
+)
+_STARTERS: Final = frozenset(
+    "the a an we you your our us it its they their this that these those if when where while in on"
+    " at by for from to with without under as all any each every no not please however although"
+    " although because since such other some many most more should may can will do does is are was"
+    " were have has there here he she his her i my who what which how why also and but or so then"
+    " once upon until unless after before during additionally furthermore moreover personal"
+    " information data cookies further using once".split()
+)
+_LAST_WORD: Final = re.compile(r"[^\s(\[\"'“‘]+$")
+_NEXT_WORD: Final = re.compile(r"\s*[\"'“‘(\[]*([^\s,.;:!?)\]]*)")
+_INLINE_BULLET: Final = re.compile(rf"\s[{BULLETS}]\s*(?=\S)")
+_ENUMERATED: Final = re.compile(r"\s*\(?(?:\d{1,3}(?:\.\d{1,3})*|[A-Za-z]|[ivxIVX]{1,5})[.)]*$")
+_VERB: Final = re.compile(
+    r"\b(?:we|you|they|it|i|is|are|was|were|will|may|can|do|does|don['’]t|have|has|please|shall|must"
+    r"|should|let|see|click|visit|contact|call|write|read|use|send|yes|no|sure)\b",
+    re.I,
+)
+
+
+def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
+    """Split running text into sentences.
+
+    Full stops of abbreviations ("e.g.", "Inc.", "Art. 6", "U.S."), enumerators ("1. We ...") and
+    run-in headings ("Legal requests. We may ...") do not end a sentence.
+
+    Parameters
+    ----------
+    text : str
+    start, end : int, optional
+        The stretch of `text` to split; all of it by default.
+
+    Returns
+    -------
+    list of (int, int)
+        Start and end offset of each sentence, without the spaces around.
+    """
+    end = len(text) if end is None else end
+    spans: list[tuple[int, int]] = []
+    first = _skip_space(text, start, end)
+    for match in _END.finditer(text, start, end):
+        if match.start() < first or not _ends_sentence(text, first, match):
+            continue
+        spans.append((first, match.end()))
+        first = _skip_space(text, match.end(), end)
+    while end > first and text[end - 1].isspace():
+        end -= 1
+    if first < end:
+        spans.append((first, end))
+    return _join_run_in(text, spans)
+
+
+def _skip_space(text: str, start: int, end: int) -> int:
+    while start < end and text[start].isspace():
+        start += 1
+    return start
+
+
+def _ends_sentence(text: str, first: int, match: re.Match[str]) -> bool:
+    stop = match.group()
+    following = _NEXT_WORD.match(text, match.end(), match.end() + 80)
+    word = following.group(1) if following else ""
+    if not word:
+        return True
+    if word[0].islower() and word not in ("http", "www"):
+        # "e-mail us at x. we answer": a small letter goes on, except in text without capitals
+        return False
+    if stop[0] != "." or stop.startswith(".."):
+        return True
+    before = _LAST_WORD.search(text, max(first, match.start() - 40), match.start())
+    last = before.group() if before else ""
+    if _ENUMERATED.match(text, first, match.start()) and match.start() - first < 10:
+        return False
+    low = last.lower()
+    if low in _TITLES:
+        return False
+    if word[0].isdigit() and low in _NUMBERED:
+        return False
+    if len(last) == 1 and last.isalpha() and last.isupper():
+        return word.lower() in _STARTERS
+    if low in _COMPANY or (len(low) < 8 and "." in low and low.replace(".", "").isalpha() and all(len(x) == 1 for x in low.split("."))):
+        return word.lower() in _STARTERS and word[0].isupper()
+    return True
+
+
+def _join_run_in(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Put a run-in heading and the sentence that it opens together."""
+    if len(spans) > 1 and is_run_in(text[spans[0][0] : spans[0][1]]):
+        return [(spans[0][0], spans[1][1]), *spans[2:]]
+    return spans
+
+
+def is_run_in(text: str) -> bool:
+    """Tell whether a first sentence is a heading in the line of its paragraph.
+
+    Parameters
+    ----------
+    text : str
+        The first sentence, with its full stop.
+
+    Returns
+    -------
+    bool
+    """
+    return text.endswith(".") and len(text) < 60 and len(text.split()) <= 6 and not _VERB.search(text)
+
+
+def _split(text: str, block: Block) -> Iterator[tuple[ClauseKind, int, int]]:
+    """Clauses of one block."""
+    if block.kind == "heading":
+        yield "heading", block.start, block.end
+        return
+    if block.kind == "row":
+        yield "item", block.start, block.end
+        return
+    start = block.start
+    bullets = [m for m in _INLINE_BULLET.finditer(text, block.start, block.end)]
+    if block.kind == "paragraph" and len(bullets) < 2:
+        bullets = []
+    stops = [m.start() for m in bullets] + [block.end]
+    for number, stop in enumerate(stops):
+        kind: ClauseKind = "item" if number or block.kind == "item" else "sentence"
+        sentences = split_sentences(text, start, stop)
+        if block.run_in and number == 0:
+            sentences = _after_run_in(sentences, block.run_in)
+        if kind == "item" and len(sentences) <= 2 and sentences:
+            sentences = [(sentences[0][0], sentences[-1][1])]
+        for a, b in sentences:
+            yield kind, a, b
+        if number < len(bullets):
+            start = bullets[number].end()
+
+
+def _after_run_in(sentences: list[tuple[int, int]], run_in: int) -> list[tuple[int, int]]:
+    """Join what a run-in heading in bold covers with the sentence after it."""
+    covered = sum(end <= run_in for _, end in sentences)
+    if 0 < covered < len(sentences):
+        return [(sentences[0][0], sentences[covered][1]), *sentences[covered + 1 :]]
+    return sentences

@@ -1,0 +1,233 @@
+"""Structure of running text: which lines are headings, paragraphs and list items.
+
+The only marks that plain text has are line breaks, blank lines, bullets, enumerators, capitals and
+punctuation. The same reading serves text files, PDF pages and the lines that ``<br>`` makes of an
+HTML paragraph. Every step looks at a line and its neighbours once, so the time is linear.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+BlockKind = Literal["heading", "paragraph", "item", "row"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A stretch of a document's text with one role.
+
+    Attributes
+    ----------
+    kind : {"heading", "paragraph", "item", "row"}
+    start, end : int
+        Character offsets into the document's text; a bullet or enumerator of an item lies before
+        `start`.
+    run_in : int
+        End offset of a heading that opens the paragraph in its own line, 0 where there is none.
+    """
+
+    kind: BlockKind
+    start: int
+    end: int
+    run_in: int = 0
+
+
+#: Marks that only ever open a list item, also in the middle of a line.
+BULLETS: Final = "•◦▪▫‣⁃●○■□◆◇➢➤►▶✓✔❖"
+#: Marks that open a list item where they begin a line and a space follows.
+_DASHES: Final = "·∙*+–—‐‑−o-"
+_ENUMERATOR: Final = r"\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})[.)]|\(\d{1,3}\)"
+BULLET: Final = re.compile(rf"\s*(?:[{BULLETS}]\s*|[{_DASHES}]\s+)(?=\S)")
+ENUMERATOR: Final = re.compile(rf"\s*(?:{_ENUMERATOR})\s+(?=\S)")
+_NUMBER: Final = re.compile(r"\s*\(?\d{1,3}[.)]\s")
+_WORD: Final = re.compile(r"\S+")
+_NOT_TITLE: Final = re.compile(
+    r"[@|©®•]|https?:|www\.|\b(?:updated?|revised|modified|effective|copyright|reserved)\b", re.I
+)
+_OPEN_ITEM: Final = re.compile(r"(?:[;,]|[;,]\s*(?:and|or|and/or))$", re.I)
+#: Longest title in words and characters; a title is what may be a heading.
+_TITLE_WORDS: Final = 14
+_TITLE_CHARS: Final = 110
+#: As many titles in a row are a menu or a table of contents, not headings.
+_MENU: Final = 4
+
+
+def is_title(text: str) -> bool:
+    """Tell whether a line reads like a heading: short, capitalised, without a full stop.
+
+    Parameters
+    ----------
+    text : str
+        One line, stripped.
+
+    Returns
+    -------
+    bool
+    """
+    if not text or len(text) > _TITLE_CHARS or text[-1] in ".;,!…":
+        return False
+    first = next((c for c in text if c.isalnum()), "")
+    if not first or first.islower() or not any(c.isalpha() for c in text):
+        return False
+    return len(text.split()) <= _TITLE_WORDS and not _NOT_TITLE.search(text)
+
+
+def read_lines(text: str, start: int = 0, end: int | None = None) -> list[Block]:
+    """Find the blocks of running text.
+
+    Parameters
+    ----------
+    text : str
+    start, end : int, optional
+        The stretch of `text` to read; all of it by default.
+
+    Returns
+    -------
+    list of Block
+        In order, not overlapping; together they hold every non-space character of the stretch but
+        the bullets and enumerators of list items.
+    """
+    lines = _lines(text, start, len(text) if end is None else end)
+    return resolve(text, _join(text, lines))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    start: int
+    end: int
+    blank_before: bool
+
+
+_BREAK: Final = re.compile(r"[^\n\r\x0b\x0c\x85\u2028\u2029]+")
+
+
+def _lines(text: str, start: int, end: int) -> list[_Line]:
+    lines: list[_Line] = []
+    last = start
+    for match in _BREAK.finditer(text, start, end):
+        a, b = match.span()
+        piece = match.group()
+        stripped = piece.strip()
+        if not stripped:
+            continue
+        a += len(piece) - len(piece.lstrip())
+        breaks = text.count("\n", last, a) or text.count("\r", last, a)
+        lines.append(_Line(a, a + len(stripped), bool(lines) and breaks > 1))
+        last = b
+    return lines
+
+
+def _join(text: str, lines: list[_Line]) -> list[Block]:
+    """Put the lines of a wrapped paragraph together and mark bullets."""
+    wrap = _wrap_width(text, lines)
+    blocks: list[Block] = []
+    for number, line in enumerate(lines):
+        piece = text[line.start : line.end]
+        mark = BULLET.match(piece) or ENUMERATOR.match(piece)
+        if not mark and blocks and not line.blank_before:
+            previous = lines[number - 1]
+            before = text[previous.start : previous.end]
+            open_end = before[-1] not in ".!?:;…"
+            # A full line goes on in the next; so does one that breaks off before a small letter.
+            full = wrap and len(before) >= 0.7 * wrap and not _OPEN_ITEM.search(before)
+            if (open_end and (piece[0].islower() and not _OPEN_ITEM.search(before) or full)) or (
+                full and before[-1] in ".!?" and wrap
+            ):
+                blocks[-1] = replace(blocks[-1], end=line.end)
+                continue
+        if mark and BULLET.match(piece):
+            blocks.append(Block("item", line.start + mark.end(), line.end))
+        else:
+            blocks.append(Block("paragraph", line.start, line.end))
+    return blocks
+
+
+def _wrap_width(text: str, lines: list[_Line]) -> int:
+    """Width at which the text was wrapped by hand, 0 where lines are paragraphs."""
+    if len(lines) < 4:
+        return 0
+    lengths = sorted(line.end - line.start for line in lines)
+    width = lengths[int(0.95 * (len(lengths) - 1))]
+    cut = sum(
+        text[a.end - 1] not in ".!?:;…" and not b.blank_before and text[b.start].islower()
+        for a, b in zip(lines, lines[1:], strict=False)
+    )
+    return width if width <= 140 and cut >= 0.2 * len(lines) else 0
+
+
+def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
+    """Decide which paragraphs are headings or list items by what stands around them.
+
+    Parameters
+    ----------
+    text : str
+        Text that the blocks lie in.
+    blocks : sequence of Block
+        As found by a reader; headings and items already known stay as they are.
+
+    Returns
+    -------
+    list of Block
+        Same length and order as `blocks`.
+    """
+    found = list(blocks)
+    pieces = [text[b.start : b.end] for b in found]
+    titles = [b.kind == "paragraph" and is_title(p) for b, p in zip(found, pieces, strict=True)]
+    listed = False  # the paragraph before is a lead-in or an open item of its list
+    position = 0
+    while position < len(found):
+        block, piece = found[position], pieces[position]
+        if block.kind != "paragraph":
+            listed = block.kind == "item" or (listed and block.kind == "row")
+            position += 1
+            continue
+        run = position
+        while run < len(found) and titles[run]:
+            run += 1
+        if run > position:
+            position = _titles(found, pieces, position, run, listed)
+            listed = found[position - 1].kind == "item"
+            continue
+        mark = ENUMERATOR.match(piece)
+        if mark and (listed or not _NUMBER.match(piece)) and _siblings(pieces, position):
+            found[position] = replace(block, kind="item", start=block.start + mark.end())
+            listed = True
+        elif listed and (_OPEN_ITEM.search(piece) or _is_open(pieces, position)):
+            found[position] = replace(block, kind="item")
+        else:
+            listed = piece.endswith(":") and len(piece) < 2000
+        position += 1
+    return found
+
+
+def _titles(found: list[Block], pieces: list[str], start: int, stop: int, listed: bool) -> int:
+    """Settle a run of title-like lines; return where to go on."""
+    enumerated = sum(bool(ENUMERATOR.match(p)) for p in pieces[start:stop])
+    if (listed and stop - start > 1) or (stop - start > 2 and enumerated == stop - start):
+        for i in range(start, stop):
+            mark = ENUMERATOR.match(pieces[i])
+            shift = mark.end() if mark else 0
+            found[i] = replace(found[i], kind="item", start=found[i].start + shift)
+        return stop
+    first = start
+    if stop - start >= _MENU:
+        first = stop - 1
+    for i in range(first, stop):
+        if stop < len(found) or i == 0:
+            found[i] = replace(found[i], kind="heading")
+    return stop
+
+
+def _siblings(pieces: list[str], position: int) -> bool:
+    """Tell whether a neighbouring line is enumerated too."""
+    around = pieces[max(0, position - 1) : position] + pieces[position + 1 : position + 2]
+    return any(ENUMERATOR.match(p) for p in around)
+
+
+def _is_open(pieces: list[str], position: int) -> bool:
+    """Tell whether a line closes a list whose last item was left open by a semicolon or comma."""
+    before = pieces[position - 1] if position else ""
+    return bool(_OPEN_ITEM.search(before)) or pieces[position][:1].islower()

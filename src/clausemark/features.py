@@ -1,0 +1,158 @@
+"""Features of a clause: TF-IDF of its own words and characters and of the fields around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.utils.validation import check_is_fitted
+
+from clausemark.clauses import Clause, contexts
+
+#: Text fields of a clause, in the order of the feature matrix.
+FIELDS: Final = ("text", "heading", "section", "lead_in", "previous", "next", "paragraph")
+#: All columns of a clause frame.
+COLUMNS: Final = (*FIELDS, "kind", "position")
+#: Words: letters and digits with inner apostrophes; single letters count ("a", "i").
+TOKEN: Final = r"(?u)\b\w+(?:['’]\w+)*\b"
+
+
+def clause_frame(clauses: Sequence[Clause]) -> pd.DataFrame:
+    """Lay the clauses of one document out with their context, a row a clause.
+
+    Parameters
+    ----------
+    clauses : sequence of Clause
+        All clauses of the document, in order.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (n_clauses, 9)
+        The text fields of `FIELDS` (``""`` where there is nothing), `kind`, and `position` in the
+        document from 0 to 1 (float64).
+    """
+    texts = [clause.text for clause in clauses] + [""]  # position -1 is nothing
+    around = contexts(clauses)
+    paragraphs = {c.first: " \n ".join(texts[c.first : c.last + 1]) for c in around}
+    scale = max(1, len(clauses) - 1)
+    return pd.DataFrame(
+        {
+            "text": texts[:-1],
+            "heading": [texts[c.heading] for c in around],
+            "section": [texts[c.section] for c in around],
+            "lead_in": [texts[c.lead_in] for c in around],
+            "previous": [texts[c.previous] for c in around],
+            "next": [texts[c.next] for c in around],
+            "paragraph": [paragraphs[c.first] if c.last > c.first else "" for c in around],
+            "kind": [clause.kind for clause in clauses],
+            "position": [i / scale for i in range(len(clauses))],
+        },
+        columns=list(COLUMNS),
+    )
+
+
+def as_frame(X: Any) -> pd.DataFrame:
+    """Bring what users pass as clauses into the form of `clause_frame`.
+
+    Parameters
+    ----------
+    X : pandas.DataFrame, or array-like of str of shape (n_clauses,) or (n_clauses, 1)
+        A frame needs the column ``text``; other columns of `COLUMNS` may be missing (no context)
+        and further ones are ignored. Strings are clauses that come alone.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (n_clauses, 9)
+
+    Raises
+    ------
+    ValueError
+        If `X` is a single string, empty, not one-dimensional, or holds no text.
+    """
+    if isinstance(X, pd.DataFrame):
+        if "text" not in X.columns:
+            raise ValueError(f"a frame of clauses needs a column 'text'; it has {list(X.columns)}")
+        frame = pd.DataFrame({"text": X["text"].astype(str).to_numpy(dtype=object)})
+        for field in FIELDS[1:]:
+            given = X[field].fillna("").astype(str) if field in X.columns else ""
+            frame[field] = given if isinstance(given, str) else given.to_numpy(dtype=object)
+        frame["kind"] = X["kind"].to_numpy(dtype=object) if "kind" in X.columns else ""
+        frame["position"] = X["position"].to_numpy(dtype=float) if "position" in X.columns else -1.0
+    else:
+        if isinstance(X, str):
+            raise ValueError("expected a list of clauses, got one string: put it in a list")
+        values = np.asarray(X, dtype=object)
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = values[:, 0]
+        if values.ndim != 1:
+            raise ValueError(f"expected clauses of shape (n_clauses,), got {values.shape}")
+        wrong = next((v for v in values if not isinstance(v, str)), None)
+        if wrong is not None:
+            raise ValueError(f"expected clauses as str, got {type(wrong).__name__}: {wrong!r}")
+        frame = pd.DataFrame({"text": values})
+        for field in FIELDS[1:]:
+            frame[field] = ""
+        frame["kind"], frame["position"] = "", -1.0
+    if frame.empty:
+        raise ValueError("found 0 clauses (shape=(0,)) while a minimum of 1 is required")
+    return frame
+
+
+class ShapeFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """What a clause looks like: its kind, where it stands, how long it is.
+
+    Each property is one indicator; a clause that comes alone has no kind and no position.
+    """
+
+    #: Indicators in the order of the columns.
+    NAMES: Final = (
+        "kind=heading", "kind=sentence", "kind=item",
+        "position=first", "position=early", "position=middle", "position=late", "position=last",
+        "words<=3", "words<=8", "words<=20", "words<=40", "words>40",
+        "question", "colon",
+    )  # fmt: skip
+
+    def fit(self, X: pd.DataFrame, y: object = None) -> ShapeFeatures:
+        """Do nothing: the features are fixed."""
+        self.n_features_in_ = 3
+        return self
+
+    def transform(self, X: pd.DataFrame) -> NDArray[np.float32]:
+        """Compute the indicators.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame
+            Columns text, kind, position.
+
+        Returns
+        -------
+        ndarray of shape (n_clauses, 15), float32
+        """
+        out = np.zeros((len(X), len(self.NAMES)), dtype=np.float32)
+        kinds = X["kind"].to_numpy()
+        for column, kind in enumerate(("heading", "sentence", "item")):
+            out[:, column] = kinds == kind
+        position = X["position"].to_numpy(dtype=float)
+        bins = np.searchsorted([0.0, 0.1, 0.9, 0.999999], position, side="left")
+        known = position >= 0
+        out[np.flatnonzero(known), 3 + bins[known]] = 1
+        words = np.array([text.count(" ") + 1 for text in X["text"]])
+        out[np.arange(len(X)), 8 + np.searchsorted([3, 8, 20, 40], words, side="left")] = 1
+        out[:, 13] = [text.rstrip().endswith("?") for text in X["text"]]
+        out[:, 14] = [text.rstrip().endswith(":") for text in X["text"]]
+        return out
+
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
+        """Return the names of the indicators."""
+        check_is_fitted(self)
+        return np.array(self.NAMES, dtype=object)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True

@@ -1,0 +1,267 @@
+"""Labels for policies: three lines from a page to categories, scores and offsets.
+
+>>> from clausemark import Labeler
+>>> labeler = Labeler.load()
+>>> policy = labeler.label("We sell your data to advertisers. Write to privacy@example.com.")
+>>> [clause.primary for clause in policy.clauses]
+['Third Party Sharing/Collection', 'Privacy contact information']
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from clausemark.clauses import ClauseKind, contexts, segment
+from clausemark.documents import Document, read_document
+from clausemark.errors import LanguageError, MissingExtraError, ModelError
+from clausemark.features import clause_frame
+from clausemark.model import Model, load_model
+from clausemark.taxonomy import CATEGORIES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Where the model that ships lies: in the installed package, or in a checkout.
+_SHIPPED: Final = (
+    Path(__file__).parent / "_model",
+    Path(__file__).parents[2] / "models" / "clausemark",
+)
+_REGISTRY: Final = ("models:/", "runs:/", "mlflow-artifacts:/")
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledClause:
+    """A clause with its categories.
+
+    Attributes
+    ----------
+    index : int
+        Position in the policy, from 0.
+    kind : {"heading", "sentence", "item"}
+    start, end : int
+        Character offsets into the document's text: ``document.text[start:end] == text``.
+    heading : str
+        The heading that the clause stands under, ``""`` before the first.
+    text : str
+    primary : str
+        The most probable category.
+    labels : tuple of str
+        All categories given, the primary one first; never empty.
+    scores : dict of str to float
+        Calibrated probability of every category.
+    """
+
+    index: int
+    kind: ClauseKind
+    start: int
+    end: int
+    heading: str
+    text: str
+    primary: str
+    labels: tuple[str, ...]
+    scores: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the clause as a record of plain types, as in the JSONL output."""
+        return {
+            "index": self.index,
+            "kind": self.kind,
+            "start": self.start,
+            "end": self.end,
+            "heading": self.heading,
+            "text": self.text,
+            "primary": self.primary,
+            "labels": list(self.labels),
+            "scores": {name: round(score, 6) for name, score in self.scores.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledPolicy:
+    """A document whose clauses have been labeled.
+
+    Attributes
+    ----------
+    document : Document
+        What was read; ``document.text`` is the text that offsets refer to.
+    clauses : tuple of LabeledClause
+        In document order.
+    """
+
+    document: Document
+    clauses: tuple[LabeledClause, ...]
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return one dict a clause, in the order of the keys of the JSONL output."""
+        return [{"doc": self.document.source, **clause.to_dict()} for clause in self.clauses]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the clauses as a table.
+
+        Returns
+        -------
+        pandas.DataFrame of shape (n_clauses, 9 + 12)
+            A row a clause: doc, index, kind, start, end, heading, text, primary, labels (list of
+            str), and a float64 column of calibrated probability for each category.
+        """
+        columns = ["doc", "index", "kind", "start", "end", "heading", "text", "primary", "labels"]
+        rows = [
+            {**{c: record[c] for c in columns}, **record["scores"]} for record in self.to_records()
+        ]
+        return pd.DataFrame(rows, columns=[*columns, *CATEGORIES])
+
+
+class Labeler:
+    """Labels documents with a trained model.
+
+    Parameters
+    ----------
+    model : Model
+        As `clausemark.model.load_model` returns it; `Labeler.load` finds one by name.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    @classmethod
+    def load(cls, source: str | Path | None = None) -> Labeler:
+        """Load a model.
+
+        Parameters
+        ----------
+        source : str or pathlib.Path, optional
+            A model folder, or the URI of a model registered in MLflow
+            (``"models:/clausemark@champion"``; needs the extra ``train``). By default the model
+            that ships with clausemark.
+
+        Returns
+        -------
+        Labeler
+
+        Raises
+        ------
+        ModelError
+            If there is no such model, or it is truncated, altered or of another format.
+        MissingExtraError
+            If MLflow is needed and not installed.
+        """
+        if source is None:
+            found = next((folder for folder in _SHIPPED if folder.is_dir()), None)
+            if found is None:
+                raise ModelError("the model that ships is missing: reinstall, or name a model folder")
+            return cls(load_model(found))
+        if str(source).startswith(_REGISTRY):
+            return cls(load_model(_download(str(source))))
+        return cls(load_model(source))
+
+    def label(
+        self, source: str | Path | bytes, *, name: str | None = None, any_language: bool = False
+    ) -> LabeledPolicy:
+        """Label one document.
+
+        Parameters
+        ----------
+        source : str, pathlib.Path or bytes
+            Text, HTML, or the path of an HTML, text, Markdown or PDF file.
+        name : str, optional
+            What to call the document; its path by default.
+        any_language : bool
+            Label text that is not English all the same.
+
+        Returns
+        -------
+        LabeledPolicy
+
+        Raises
+        ------
+        InputError
+            If it cannot be read.
+        LanguageError
+            If it is not in English.
+        """
+        return self.label_document(read_document(source, name=name), any_language=any_language)
+
+    def label_document(self, document: Document, *, any_language: bool = False) -> LabeledPolicy:
+        """Label a document that has been read.
+
+        Parameters
+        ----------
+        document : Document
+        any_language : bool
+            As for `label`.
+
+        Returns
+        -------
+        LabeledPolicy
+
+        Raises
+        ------
+        LanguageError
+            If it is not in English.
+        """
+        if document.language not in ("", "en") and not any_language:
+            raise LanguageError(
+                f"is not in English but, it seems, {document.language!r}, which the model has not"
+                " learnt; pass --any-language (any_language=True) to label it all the same",
+                where=document.source,
+            )
+        clauses = segment(document)
+        if not clauses:
+            return LabeledPolicy(document, ())
+        chances = self.model.classifier.predict_proba(clause_frame(clauses))
+        labeled = [
+            LabeledClause(
+                i,
+                clause.kind,
+                clause.start,
+                clause.end,
+                " ".join(clauses[context.heading].text.split()) if context.heading >= 0 else "",
+                clause.text,
+                labels[0],
+                labels,
+                dict(zip(CATEGORIES, map(float, row), strict=True)),
+            )
+            for i, (clause, context, labels, row) in enumerate(
+                zip(clauses, contexts(clauses), self._labels(chances), chances, strict=True)
+            )
+        ]
+        return LabeledPolicy(document, tuple(labeled))
+
+    def _labels(self, chances: NDArray[np.float64]) -> list[tuple[str, ...]]:
+        """Primary category first, then the others that reach their threshold, likeliest first."""
+        thresholds = self.model.classifier.thresholds_
+        found = []
+        for row in chances:
+            order = np.argsort(-row, kind="stable")
+            found.append(
+                tuple(CATEGORIES[k] for n, k in enumerate(order) if n == 0 or row[k] >= thresholds[k])
+            )
+        return found
+
+
+def _download(uri: str) -> Path:
+    """Fetch the model folder of an MLflow model."""
+    try:
+        from clausemark.tracking import download_model
+    except ImportError:
+        raise MissingExtraError(f"loading {uri}", "train") from None
+    return download_model(uri)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``clausemark label --format jsonl``: the command ``python -m clausemark.predict``."""
+    from clausemark.cli import main as command
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    command(["label", "--format", "jsonl", *given])
+
+
+if __name__ == "__main__":
+    main()
