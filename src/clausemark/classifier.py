@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
@@ -23,7 +22,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
-from clausemark.features import FIELDS, TOKEN, ShapeFeatures, as_frame
+from clausemark.features import TOKEN, ShapeFeatures, as_frame
 from clausemark.taxonomy import CATEGORIES
 
 #: How much each block of features weighs against the words of the clause itself.
@@ -110,9 +109,7 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.seed = seed
 
-    def fit(
-        self, X: Any, y: ArrayLike, *, groups: ArrayLike | None = None
-    ) -> ClauseClassifier:
+    def fit(self, X: Any, y: ArrayLike, *, groups: ArrayLike | None = None) -> ClauseClassifier:
         """Train on annotated clauses.
 
         Parameters
@@ -246,8 +243,7 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         splits = list(folds.split(targets, groups=groups))
         parts = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fold)(self.pipeline_["linear"], features, targets, train, test)
-            for train, test in splits
+            delayed(_fold)(self.pipeline_["linear"], features, targets, train, test) for train, test in splits
         )
         scores = np.full(targets.shape, np.nan)
         for (_, test), part in zip(splits, parts, strict=True):
@@ -294,7 +290,9 @@ def make_features(classifier: ClauseClassifier) -> ColumnTransformer:
         if name == "shape":
             blocks.append((name, ShapeFeatures(), ["text", "kind", "position"]))
         else:
-            blocks.append((name, make_vectorizer(name, classifier), "text" if name in ("words", "chars") else name))
+            blocks.append(
+                (name, make_vectorizer(name, classifier), "text" if name in ("words", "chars") else name)
+            )
     if not blocks:
         raise ValueError("all blocks of features have weight 0")
     return ColumnTransformer(
@@ -319,9 +317,7 @@ def make_vectorizer(block: str, classifier: ClauseClassifier) -> TfidfVectorizer
     """
     common = {"sublinear_tf": True, "min_df": classifier.min_df, "dtype": np.float32}
     if block == "chars":
-        return TfidfVectorizer(
-            analyzer="char_wb", ngram_range=(3, classifier.char_ngrams), **common
-        )
+        return TfidfVectorizer(analyzer="char_wb", ngram_range=(3, classifier.char_ngrams), **common)
     longest = 1 if block in ("section", "paragraph") else classifier.word_ngrams
     return TfidfVectorizer(token_pattern=TOKEN, ngram_range=(1, longest), **common)
 
@@ -375,9 +371,7 @@ def _fold(
     return clone(model).fit(features[train], targets[train]).decision_function(features[test])
 
 
-def _chances(
-    scores: NDArray[np.float64], calibration: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _chances(scores: NDArray[np.float64], calibration: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(expit(scores * calibration[:, 0] + calibration[:, 1]))
 
 

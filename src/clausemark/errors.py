@@ -25,9 +25,7 @@ class ClausemarkError(Exception):
 
     exit_code = 1
 
-    def __init__(
-        self, message: str, *, where: str | Path | None = None, line: int | None = None
-    ) -> None:
+    def __init__(self, message: str, *, where: str | Path | None = None, line: int | None = None) -> None:
         self.message, self.where, self.line = message, where, line
         place = "" if where is None else f"{where}: " if line is None else f"{where}:{line}: "
         super().__init__(f"{place}{message}".replace("\n", " "))

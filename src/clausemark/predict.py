@@ -112,9 +112,7 @@ class LabeledPolicy:
             str), and a float64 column of calibrated probability for each category.
         """
         columns = ["doc", "index", "kind", "start", "end", "heading", "text", "primary", "labels"]
-        rows = [
-            {**{c: record[c] for c in columns}, **record["scores"]} for record in self.to_records()
-        ]
+        rows = [{**{c: record[c] for c in columns}, **record["scores"]} for record in self.to_records()]
         return pd.DataFrame(rows, columns=[*columns, *CATEGORIES])
 
 

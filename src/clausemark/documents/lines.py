@@ -133,7 +133,7 @@ def _join(text: str, lines: list[_Line]) -> list[Block]:
             open_end = before[-1] not in ".!?:;…"
             # A full line goes on in the next; so does one that breaks off before a small letter.
             full = wrap and len(before) >= 0.7 * wrap and not _OPEN_ITEM.search(before)
-            if (open_end and (piece[0].islower() and not _OPEN_ITEM.search(before) or full)) or (
+            if (open_end and ((piece[0].islower() and not _OPEN_ITEM.search(before)) or full)) or (
                 full and before[-1] in ".!?" and wrap
             ):
                 blocks[-1] = replace(blocks[-1], end=line.end)

@@ -8,7 +8,9 @@ from typing import Final
 
 from clausemark.errors import InputError
 
-_PAGE_NUMBER: Final = re.compile(r"\s*(?:page\s*)?[-–—]?\s*\d{1,4}\s*(?:(?:of|/)\s*\d{1,4})?\s*[-–—]?\s*", re.I)
+_PAGE_NUMBER: Final = re.compile(
+    r"\s*(?:page\s*)?[-–—]?\s*\d{1,4}\s*(?:(?:of|/)\s*\d{1,4})?\s*[-–—]?\s*", re.I
+)
 
 
 def pdf_text(data: bytes) -> str:
@@ -64,7 +66,5 @@ def _running_lines(pages: list[list[str]]) -> set[str]:
     """Headers and footers: first or last lines that most pages share."""
     if len(pages) < 3:
         return set()
-    edges = Counter(
-        line for page in pages for line in {x.strip() for x in (*page[:2], *page[-2:])} if line
-    )
+    edges = Counter(line for page in pages for line in {x.strip() for x in (*page[:2], *page[-2:])} if line)
     return {line for line, count in edges.items() if count > len(pages) / 2}

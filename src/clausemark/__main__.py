@@ -1,0 +1,5 @@
+"""``python -m clausemark`` is the command ``clausemark``."""
+
+from clausemark.cli import main
+
+main()

@@ -1,0 +1,442 @@
+"""The command ``clausemark``: one readable function a subcommand.
+
+Everything heavy is imported within the subcommand that needs it, so that ``--help`` is instant and
+labeling needs no extra. Exit codes: 0 done, 1 failure, 2 bad usage or input.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from clausemark import __version__
+from clausemark.errors import ClausemarkError, InputError
+
+if TYPE_CHECKING:
+    from clausemark.corpus import Policy
+    from clausemark.predict import LabeledPolicy
+
+FORMATS = ("table", "jsonl", "csv", "parquet", "html")
+#: What a folder is searched for.
+SUFFIXES = (".html", ".htm", ".xhtml", ".txt", ".md", ".markdown", ".pdf")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="clausemark")
+def app() -> None:
+    """Mark every clause of a privacy policy with its data-practice categories."""
+
+
+@app.command()
+@click.argument("files", nargs=-1, metavar="FILE...")
+@click.option(
+    "--format", "-f", "formats", multiple=True, type=click.Choice(FORMATS),
+    help="What to write; may be given several times.  [default: table]",
+)  # fmt: skip
+@click.option("--model", metavar="DIR", help="Model folder, or MLflow URI.  [default: the one that ships]")
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path), metavar="PATH",
+    help="File, or folder for several files.  [default: the terminal; the current folder for html]",
+)  # fmt: skip
+@click.option(
+    "--text-out", type=click.Path(path_type=Path), metavar="FILE",
+    help="Write the extracted text that start and end refer to (a folder for several documents).",
+)  # fmt: skip
+@click.option("--any-language", is_flag=True, help="Label text that is not English all the same.")
+def label(
+    files: tuple[str, ...],
+    formats: tuple[str, ...],
+    model: str | None,
+    out: Path | None,
+    text_out: Path | None,
+    any_language: bool,
+) -> None:
+    """Label policies: HTML, text, Markdown or PDF files, globs, folders, or - for standard input."""
+    from clausemark.predict import Labeler
+
+    formats = tuple(dict.fromkeys(formats)) or ("table",)
+    names = list(find_documents(files))
+    _check_outputs(names, formats, out, text_out)
+    labeler = Labeler.load(model)
+    policies: list[LabeledPolicy] = []
+    failed = 0
+    for name in _progress(names, "labeling"):
+        try:
+            source = sys.stdin.buffer.read() if name == "-" else Path(name)
+            policies.append(labeler.label(source, name=name, any_language=any_language))
+        except ClausemarkError as error:
+            failed += 1
+            complain(error)
+    if policies:
+        write(policies, formats, out)
+        if text_out:
+            _write_texts(policies, text_out)
+    if failed:
+        if len(names) > 1:
+            click.echo(f"clausemark: {failed} of {len(names)} documents not labeled", err=True)
+        sys.exit(2)
+
+
+@app.command()
+@click.option("--corpus", "paths", multiple=True, required=True, metavar="PATH", help="File or folder.")
+@click.option("--model", "folder", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--params", type=click.Path(path_type=Path), metavar="FILE", help="YAML; section train.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A parameter, over the file.")
+@click.option("--split", type=click.Choice(["all", "train", "test"]), default="all", show_default=True)
+@click.option("--experiment", default="clausemark", show_default=True, help="Of MLflow.")
+@click.option("--track/--no-track", default=True, show_default=True, help="Log the run to MLflow.")
+def train(
+    paths: tuple[str, ...],
+    folder: Path,
+    params: Path | None,
+    settings: tuple[str, ...],
+    split: str,
+    experiment: str,
+    track: bool,
+) -> None:
+    """Train a model on annotated policies and save it to a folder."""
+    from clausemark.model import load_model, save_model
+    from clausemark.parameters import read_parameters
+    from clausemark.training import describe, out_of_fold_metrics
+    from clausemark.training import train as fit
+
+    parameters = read_parameters(params, settings)
+    policies = _read_split(paths, split)
+    with _status(f"training on {len(policies)} policies"):
+        classifier = fit(policies, parameters)
+        metrics = out_of_fold_metrics(classifier, policies)
+    info = save_model(classifier, folder, corpus=describe(policies), metrics=metrics)
+    load_model(folder)
+    click.echo(f"{folder}: model {info['digest'][:12]} from {len(policies)} policies", err=True)
+    for name, value in metrics.items():
+        click.echo(
+            f"  {name:28} {value:.4f}" if isinstance(value, float) else f"  {name:28} {value}", err=True
+        )
+    if track:
+        from clausemark import tracking
+
+        run = tracking.track(folder, classifier, policies, experiment=experiment)
+        click.echo(f"MLflow run {run}", err=True)
+
+
+@app.command()
+@click.option("--model", required=True, metavar="DIR", help="Model folder, or MLflow URI.")
+@click.option("--corpus", "paths", multiple=True, required=True, metavar="PATH", help="File or folder.")
+@click.option("--split", type=click.Choice(["all", "train", "test"]), default="all", show_default=True)
+@click.option("--baseline", metavar="DIR", help="Compare with this model by a paired bootstrap.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the JSON there too.")
+@click.option("--plots", type=click.Path(path_type=Path), metavar="DIR", help="Draw pictures there.")
+def evaluate(
+    model: str,
+    paths: tuple[str, ...],
+    split: str,
+    baseline: str | None,
+    as_json: bool,
+    out: Path | None,
+    plots: Path | None,
+) -> None:
+    """Measure a model on annotated policies, with 95 % intervals bootstrapped by policy."""
+    from clausemark import evaluation
+    from clausemark.predict import Labeler
+
+    policies = _read_split(paths, split)
+    labeler = Labeler.load(model)
+    with _status(f"evaluating on {len(policies)} policies"):
+        found = evaluation.predictions(labeler, policies)
+        result = evaluation.evaluate(found)
+        report = result.to_dict()
+        if baseline:
+            other = evaluation.predictions(Labeler.load(baseline), policies)
+            report["comparison"] = evaluation.compare(other, found).to_dict()
+    if plots:
+        from clausemark.plots import draw_evaluation
+
+        draw_evaluation(found, result, labeler.model.classifier, plots)
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(report, indent=1))
+    else:
+        click.echo(evaluation.render(report, evaluation.confusions(found)))
+
+
+@app.group()
+def corpus() -> None:
+    """Check, count, import and prepare annotated policies."""
+
+
+@corpus.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+def validate(paths: tuple[str, ...]) -> None:
+    """Check corpus files against the schema; name every bad line."""
+    from clausemark.corpus import read_corpus
+    from clausemark.corpus import validate as check
+
+    problems = check(list(paths))
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    if problems:
+        raise InputError(f"{len(problems)} problems in the corpus")
+    policies = read_corpus(list(paths))
+    click.echo(f"{len(policies)} policies, {sum(len(p.clauses) for p in policies)} clauses: all good")
+
+
+@corpus.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def stats(paths: tuple[str, ...], as_json: bool) -> None:
+    """Count policies, clauses and categories."""
+    from clausemark.corpus import read_corpus, statistics
+
+    counts = statistics(read_corpus(list(paths)))
+    if as_json:
+        click.echo(json.dumps(counts, indent=1, ensure_ascii=False))
+        return
+    for name, value in counts.items():
+        if isinstance(value, dict):
+            click.echo(f"\n{name}")
+            width = max((len(str(key)) for key in value), default=0)
+            for key, count in value.items():
+                click.echo(
+                    f"  {key!s:{width}}  {count}"
+                    if not isinstance(count, dict)
+                    else f"  {key!s:{width}}  " + "  ".join(f"{k} {v}" for k, v in count.items())
+                )
+        else:
+            click.echo(f"{name}: {value:.2f}" if isinstance(value, float) else f"{name}: {value}")
+
+
+@corpus.command("import")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--unit", type=click.Choice(["clause", "sentence", "segment"]), help="What a line shall be.")
+def import_(paths: tuple[str, ...], out: Path, unit: Any) -> None:
+    """Import OPP-115, the split of Mousavi Nejad et al. 2020, or TSV files as JSONL."""
+    from clausemark.corpus import write_policy
+    from clausemark.importers import import_corpus
+
+    policies, report = import_corpus([Path(p) for p in paths], unit=unit)
+    out.mkdir(parents=True, exist_ok=True)
+    for policy in policies:
+        write_policy(policy, out / f"{policy.id}.jsonl")
+    for line in report:
+        click.echo(f"  {line}", err=True)
+    click.echo(f"{out}: {len(policies)} policies, {sum(len(p.clauses) for p in policies)} clauses")
+
+
+def find_documents(files: Sequence[str]) -> Iterator[str]:
+    """Expand globs and folders.
+
+    Parameters
+    ----------
+    files : sequence of str
+        ``-`` is standard input.
+
+    Yields
+    ------
+    str
+        Paths, sorted within a folder or glob.
+
+    Raises
+    ------
+    InputError
+        If nothing is named, or a folder or glob holds no document.
+    """
+    if not files:
+        raise InputError("name files to label, or - for standard input")
+    for name in files:
+        if name == "-":
+            yield name
+        elif Path(name).is_dir():
+            found = sorted(
+                str(p) for p in Path(name).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
+            )
+            if not found:
+                raise InputError(f"holds no policies ({', '.join(SUFFIXES)})", where=name)
+            yield from found
+        elif glob.has_magic(name) and not Path(name).exists():
+            found = sorted(p for p in glob.glob(name, recursive=True) if Path(p).is_file())
+            if not found:
+                raise InputError("no file fits this pattern", where=name)
+            yield from found
+        else:
+            yield name
+
+
+def write(policies: Sequence[LabeledPolicy], formats: Sequence[str], out: Path | None) -> None:
+    """Write labeled policies in one or more formats.
+
+    Parameters
+    ----------
+    policies : sequence of LabeledPolicy
+    formats : sequence of str
+        Of `FORMATS`.
+    out : pathlib.Path, optional
+        File or folder; the terminal (the current folder for html) by default.
+    """
+    from clausemark import outputs
+
+    folder = _out_folder(out, formats, len(policies))
+    for form in formats:
+        if form == "html":
+            from clausemark.page import render_page
+
+            for path, policy in zip(_page_paths(policies, out, folder), policies, strict=True):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(render_page(policy), encoding="utf-8", newline="")
+                click.echo(f"wrote {path}", err=True)
+            continue
+        target = folder / f"labels.{form}" if folder and form != "table" else out if not folder else None
+        if target:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        if form == "parquet":
+            with target.open("wb") if target else contextlib.nullcontext(sys.stdout.buffer) as binary:
+                outputs.write_parquet(policies, binary)
+            continue
+        with (
+            target.open("w", encoding="utf-8", newline="") if target else contextlib.nullcontext(sys.stdout)
+        ) as stream:
+            if form == "table":
+                from rich.console import Console
+
+                outputs.print_table(policies, Console(file=stream, highlight=False))
+            elif form == "jsonl":
+                outputs.write_jsonl(policies, stream)
+            else:
+                outputs.write_csv(policies, stream)
+
+
+def _out_folder(out: Path | None, formats: Sequence[str], documents: int) -> Path | None:
+    files = [form for form in formats if form != "table"]
+    if out and (out.is_dir() or not out.suffix or len(files) > 1 or ("html" in files and documents > 1)):
+        return out
+    return None
+
+
+def _page_paths(policies: Sequence[LabeledPolicy], out: Path | None, folder: Path | None) -> list[Path]:
+    if out and not folder:
+        return [out]
+    names: list[str] = []
+    for policy in policies:
+        stem = Path(policy.document.source).stem if policy.document.source != "-" else "policy"
+        name, number = stem, 2
+        while name in names:
+            name, number = f"{stem}-{number}", number + 1
+        names.append(name)
+    return [(folder or Path()) / f"{name}.labels.html" for name in names]
+
+
+def _check_outputs(
+    names: Sequence[str], formats: Sequence[str], out: Path | None, text_out: Path | None
+) -> None:
+    """Say what cannot work before the work is done."""
+    if "parquet" in formats and out is None and sys.stdout.isatty():
+        raise InputError("Parquet is binary: name a file with --out")
+    if text_out and len(names) > 1 and text_out.suffix and not text_out.is_dir():
+        raise InputError("several documents: --text-out must be a folder", where=text_out)
+    for path in (out, text_out):
+        if path is not None and path.parent.is_file():
+            raise InputError("is a file, not a folder", where=path.parent)
+
+
+def _write_texts(policies: Sequence[LabeledPolicy], target: Path) -> None:
+    single = len(policies) == 1 and not target.is_dir()
+    if not single:
+        target.mkdir(parents=True, exist_ok=True)
+    for policy in policies:
+        path = (
+            target
+            if single
+            else target / (Path(policy.document.source).stem.replace("-", "policy", 0) + ".txt")
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(policy.document.text.encode("utf-8"))
+
+
+def _read_split(paths: Iterable[str], split: str) -> list[Policy]:
+    from clausemark.corpus import read_corpus, split_of
+
+    policies = read_corpus(list(paths))
+    chosen = policies if split == "all" else [p for p in policies if split_of(p.id) == split]
+    if not chosen:
+        raise InputError(f"none of the {len(policies)} policies is in the split {split!r}")
+    return chosen
+
+
+def _progress(names: Sequence[str], doing: str) -> Iterable[str]:
+    """Show progress of more than a few documents, where somebody looks."""
+    if len(names) < 5 or not sys.stderr.isatty():
+        return names
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(names, doing, console=Console(stderr=True), transient=True)
+
+
+@contextlib.contextmanager
+def _status(doing: str) -> Iterator[None]:
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status(doing):
+            yield
+    else:
+        click.echo(f"{doing} ...", err=True)
+        yield
+
+
+def complain(error: Exception | str) -> None:
+    """Print one line about an error to standard error."""
+    from clausemark.outputs import printable
+
+    click.echo(f"clausemark: {printable(str(error))}", err=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line; errors become one line and an exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+    """
+    try:
+        result = app.main(args=arguments, prog_name="clausemark", standalone_mode=False)
+        sys.exit(result if isinstance(result, int) else 0)
+    except ClausemarkError as error:
+        complain(error)
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "clausemark"
+        complain(f"{error.format_message()} (see {command} --help)")
+        sys.exit(2)
+    except click.ClickException as error:
+        complain(error.format_message())
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        complain("interrupted")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; say nothing, also not at shutdown.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except (OSError, MemoryError) as error:
+        where = getattr(error, "filename", None)
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        complain(f"{where}: {reason}" if where else reason)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Outputs: labeled policies as a table for the terminal, JSONL, CSV and Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from clausemark.predict import LabeledPolicy
+from clausemark.taxonomy import CATEGORIES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: Opens a formula in spreadsheet programs (OWASP, "CSV Injection").
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+#: Colour of a category in the terminal; the name is always there too.
+COLORS: Final = dict(
+    zip(
+        CATEGORIES,
+        (
+            "bright_blue", "magenta", "green", "cyan", "yellow", "red", "bright_magenta",
+            "bright_green", "bright_cyan", "white", "bright_yellow", "bright_black",
+        ),
+        strict=True,
+    )
+)  # fmt: skip
+
+
+def write_jsonl(policies: Iterable[LabeledPolicy], stream: IO[str]) -> None:
+    """Write a JSON object a clause and line.
+
+    Parameters
+    ----------
+    policies : iterable of LabeledPolicy
+    stream : text stream
+        Keys: doc, index, kind, start, end, heading, text, primary, labels, scores.
+    """
+    for policy in policies:
+        for record in policy.to_records():
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def write_csv(policies: Iterable[LabeledPolicy], stream: IO[str]) -> None:
+    """Write a row a clause with a header; labels joined by " | ", a score column a category.
+
+    Cells that a spreadsheet program would take for a formula get a leading apostrophe.
+
+    Parameters
+    ----------
+    policies : iterable of LabeledPolicy
+    stream : text stream
+    """
+    frame = to_frame(policies)
+    frame["labels"] = frame["labels"].map(" | ".join)
+    for column in ("doc", "heading", "text"):
+        frame[column] = frame[column].map(_defuse)
+    frame.to_csv(stream, index=False, lineterminator="\n")
+
+
+def write_parquet(policies: Iterable[LabeledPolicy], stream: IO[bytes]) -> None:
+    """Write a Parquet table, a row a clause (columns as `LabeledPolicy.to_frame`).
+
+    Parameters
+    ----------
+    policies : iterable of LabeledPolicy
+    stream : binary stream
+    """
+    to_frame(policies).to_parquet(stream, index=False, compression="zstd")
+
+
+def to_frame(policies: Iterable[LabeledPolicy]) -> pd.DataFrame:
+    """Put the tables of several policies below one another.
+
+    Parameters
+    ----------
+    policies : iterable of LabeledPolicy
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    frames = [policy.to_frame() for policy in policies]
+    return pd.concat(frames, ignore_index=True)
+
+
+def print_table(policies: Sequence[LabeledPolicy], console: Console) -> None:
+    """Print a policy as a table for people: a row a clause, then the sum of each category.
+
+    Parameters
+    ----------
+    policies : sequence of LabeledPolicy
+    console : rich.console.Console
+        Width and colour are the console's; NO_COLOR and pipes are honoured by it.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    for policy in policies:
+        title = policy.document.title or policy.document.source
+        table = Table(
+            title=Text(f"{title}  ({len(policy.clauses)} clauses)"), title_justify="left",
+            expand=True, pad_edge=False, box=None, header_style="bold",
+        )  # fmt: skip
+        table.add_column("#", justify="right", style="dim", no_wrap=True)
+        table.add_column("category", width=min(34, max(20, console.width // 4)))
+        table.add_column("p", justify="right", no_wrap=True)
+        table.add_column("clause", ratio=1, overflow="fold")
+        for clause in policy.clauses:
+            labels = Text("\n").join(Text(name, style=COLORS[name]) for name in clause.labels)
+            text = Text(printable(clause.text), style="bold" if clause.kind == "heading" else "")
+            if clause.kind == "item":
+                text = Text("• ") + text
+            table.add_row(str(clause.index), labels, f"{clause.scores[clause.primary]:.2f}", text)
+        console.print(table)
+        console.print(_summary(policy))
+
+
+def printable(text: str) -> str:
+    """Make text of a document safe and short to print: one line, no control characters.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        Control and bidirectional format characters become U+FFFD.
+    """
+    joined = " ".join(text.split())
+    return "".join(c if c.isprintable() or c == " " else "\ufffd" for c in joined)
+
+
+def _summary(policy: LabeledPolicy) -> Any:
+    from rich.text import Text
+
+    counts = {name: sum(name in c.labels for c in policy.clauses) for name in CATEGORIES}
+    line = Text("\n")
+    for name, count in sorted(counts.items(), key=lambda pair: -pair[1]):
+        if count:
+            line.append(f"{count:5d}  ").append(name + "\n", style=COLORS[name])
+    absent = [name for name, count in counts.items() if not count]
+    if absent:
+        line.append("   no clause on: " + ", ".join(absent) + "\n", style="dim")
+    return line
+
+
+def _defuse(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
