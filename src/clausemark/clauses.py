@@ -97,9 +97,7 @@ def segment(document: Document | str) -> list[Clause]:
             paragraph += 1
         for kind, start, end in parts:
             clauses.append(Clause(text[start:end], kind, start, end, paragraph))
-        open_list = parts[-1][0] == "item" or (
-            parts[-1][0] == "sentence" and block.kind == "paragraph"
-        )
+        open_list = parts[-1][0] == "item" or (parts[-1][0] == "sentence" and block.kind == "paragraph")
         if parts[-1][0] == "sentence" and text[parts[-1][2] - 1] in ".!?":
             open_list = False
     return clauses
@@ -158,7 +156,9 @@ def _after(i: int, count: int) -> int:
     return i + 1 if i + 1 < count else -1
 
 
-_RANK: Final = re.compile(r"(?:(?:section|article|part)\s+)?(\(?(?:\d+(?:\.\d+)*|[A-Z]|[IVX]+)[.):]?)\s", re.I)
+_RANK: Final = re.compile(
+    r"(?:(?:section|article|part)\s+)?(\(?(?:\d+(?:\.\d+)*|[A-Z]|[IVX]+)[.):]?)\s", re.I
+)
 
 
 def _rank(text: str) -> str:
@@ -263,13 +263,11 @@ def _ends_sentence(text: str, first: int, match: re.Match[str]) -> bool:
     if _ENUMERATED.match(text, first, match.start()) and match.start() - first < 10:
         return False
     low = last.lower()
-    if low in _TITLES:
+    if low in _TITLES or (word[0].isdigit() and low in _NUMBERED):
         return False
-    if word[0].isdigit() and low in _NUMBERED:
-        return False
-    if len(last) == 1 and last.isalpha() and last.isupper():
-        return word.lower() in _STARTERS
-    if low in _COMPANY or (len(low) < 8 and "." in low and low.replace(".", "").isalpha() and all(len(x) == 1 for x in low.split("."))):
+    initials = low.split(".")
+    if low in _COMPANY or (low and all(len(part) == 1 and part.isalpha() for part in initials)):
+        # "Acme Inc. We ...", "in the U.S. The ...", but "Acme Inc. Legal Department"
         return word.lower() in _STARTERS and word[0].isupper()
     return True
 
@@ -305,7 +303,7 @@ def _split(text: str, block: Block) -> Iterator[tuple[ClauseKind, int, int]]:
         yield "item", block.start, block.end
         return
     start = block.start
-    bullets = [m for m in _INLINE_BULLET.finditer(text, block.start, block.end)]
+    bullets = list(_INLINE_BULLET.finditer(text, block.start, block.end))
     if block.kind == "paragraph" and len(bullets) < 2:
         bullets = []
     stops = [m.start() for m in bullets] + [block.end]

@@ -265,7 +265,7 @@ def find_documents(files: Sequence[str]) -> Iterator[str]:
                 raise InputError(f"holds no policies ({', '.join(SUFFIXES)})", where=name)
             yield from found
         elif glob.has_magic(name) and not Path(name).exists():
-            found = sorted(p for p in glob.glob(name, recursive=True) if Path(p).is_file())
+            found = sorted(p for p in glob.iglob(name, recursive=True) if Path(p).is_file())  # noqa: PTH207
             if not found:
                 raise InputError("no file fits this pattern", where=name)
             yield from found
@@ -354,11 +354,7 @@ def _write_texts(policies: Sequence[LabeledPolicy], target: Path) -> None:
     if not single:
         target.mkdir(parents=True, exist_ok=True)
     for policy in policies:
-        path = (
-            target
-            if single
-            else target / (Path(policy.document.source).stem.replace("-", "policy", 0) + ".txt")
-        )
+        path = target if single else target / (Path(policy.document.source).stem + ".txt")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(policy.document.text.encode("utf-8"))
 

@@ -2,7 +2,7 @@
 
 | file | what it holds |
 |---|---|
-| model.json | format, parameters, categories, calibration, thresholds, versions, corpus, metrics, and the SHA-256 of every other file and of itself |
+| model.json | format, parameters, calibration, thresholds, versions, corpus, metrics; SHA-256 of all |
 | vocabulary.json | block of features -> its n-grams in the order of their columns |
 | idf.npy | inverse document frequencies of these n-grams, float32 |
 | weights.npy | one row a category: the weights of all features, then the intercept, float32 |

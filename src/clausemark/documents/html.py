@@ -290,4 +290,3 @@ def _assemble(pieces: list[_Piece]) -> tuple[str, list[Block]]:
                 run_in = start + piece.lead
             blocks.append(Block(piece.kind, start, end, run_in))
     return text, resolve(text, blocks)
-

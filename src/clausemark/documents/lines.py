@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final, Literal
 
 BlockKind = Literal["heading", "paragraph", "item", "row"]
@@ -153,7 +154,7 @@ def _wrap_width(text: str, lines: list[_Line]) -> int:
     width = lengths[int(0.95 * (len(lengths) - 1))]
     cut = sum(
         text[a.end - 1] not in ".!?:;…" and not b.blank_before and text[b.start].islower()
-        for a, b in zip(lines, lines[1:], strict=False)
+        for a, b in pairwise(lines)
     )
     return width if width <= 140 and cut >= 0.2 * len(lines) else 0
 
@@ -176,6 +177,13 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
     found = list(blocks)
     pieces = [text[b.start : b.end] for b in found]
     titles = [b.kind == "paragraph" and is_title(p) for b, p in zip(found, pieces, strict=True)]
+    for i, piece in enumerate(pieces[:-1]):
+        if (
+            titles[i]
+            and piece[-1] == ":"
+            and (found[i + 1].kind in ("item", "row") or _is_low(pieces[i + 1]))
+        ):
+            titles[i] = False  # a short lead-in
     listed = False  # the paragraph before is a lead-in or an open item of its list
     position = 0
     while position < len(found):
@@ -219,6 +227,11 @@ def _titles(found: list[Block], pieces: list[str], start: int, stop: int, listed
         if stop < len(found) or i == 0:
             found[i] = replace(found[i], kind="heading")
     return stop
+
+
+def _is_low(piece: str) -> bool:
+    """Tell whether a line begins like an item: with a small letter or an enumerator."""
+    return piece[0].islower() or ENUMERATOR.match(piece) is not None
 
 
 def _siblings(pieces: list[str], position: int) -> bool:
