@@ -15,14 +15,13 @@ from scipy.sparse import csr_matrix
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.compose import ColumnTransformer
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
-from clausemark.features import TOKEN, ShapeFeatures, as_frame
+from clausemark.features import TOKEN, FieldTfidf, ShapeFeatures, as_frame
 from clausemark.taxonomy import CATEGORIES
 
 #: How much each block of features weighs against the words of the clause itself.
@@ -39,7 +38,7 @@ WEIGHTS: Final[dict[str, float]] = {
 }
 
 
-class ClauseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class ClauseClassifier(ClassifierMixin, BaseEstimator):
     """Mark clauses with their data-practice categories.
 
     Parameters
@@ -182,7 +181,7 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         chances = _chances(self._scores(X), self.calibration_)
         if self.multilabel_:
             return chances
-        return chances / np.maximum(chances.sum(axis=1, keepdims=True), 1e-12)
+        return np.asarray(chances / np.maximum(chances.sum(axis=1, keepdims=True), 1e-12))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Give categories.
@@ -202,7 +201,7 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         primary = chances.argmax(axis=1)
         if not self.multilabel_:
             return np.asarray(self.classes_[primary])
-        given = (chances >= self.thresholds_).astype(np.int64)
+        given: NDArray[np.int64] = (chances >= self.thresholds_).astype(np.int64)
         given[np.arange(len(given)), primary] = 1
         return given
 
@@ -300,7 +299,7 @@ def make_features(classifier: ClauseClassifier) -> ColumnTransformer:
     )
 
 
-def make_vectorizer(block: str, classifier: ClauseClassifier) -> TfidfVectorizer:
+def make_vectorizer(block: str, classifier: ClauseClassifier) -> FieldTfidf:
     """Build the untrained TF-IDF vectoriser of a block of features.
 
     Parameters
@@ -312,17 +311,17 @@ def make_vectorizer(block: str, classifier: ClauseClassifier) -> TfidfVectorizer
 
     Returns
     -------
-    sklearn.feature_extraction.text.TfidfVectorizer
+    FieldTfidf
         Sublinear term frequencies, L2 norm.
     """
     common = {"sublinear_tf": True, "min_df": classifier.min_df, "dtype": np.float32}
     if block == "chars":
-        return TfidfVectorizer(analyzer="char_wb", ngram_range=(3, classifier.char_ngrams), **common)
+        return FieldTfidf(analyzer="char_wb", ngram_range=(3, classifier.char_ngrams), **common)
     longest = 1 if block in ("section", "paragraph") else classifier.word_ngrams
-    return TfidfVectorizer(token_pattern=TOKEN, ngram_range=(1, longest), **common)
+    return FieldTfidf(token_pattern=TOKEN, ngram_range=(1, longest), **common)
 
 
-class LinearScores(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LinearScores(ClassifierMixin, BaseEstimator):
     """One linear support vector machine a category, kept as one weight matrix.
 
     Parameters
@@ -368,7 +367,8 @@ def _fold(
     train: NDArray[np.int64],
     test: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    return clone(model).fit(features[train], targets[train]).decision_function(features[test])
+    fitted: LinearScores = clone(model).fit(features[train], targets[train])
+    return fitted.decision_function(features[test])
 
 
 def _chances(scores: NDArray[np.float64], calibration: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ nowhere else, so that training, labelling and batch work read the same context.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -16,6 +16,12 @@ from clausemark.documents import Block, Document, parse_document
 from clausemark.documents.lines import BULLETS
 
 ClauseKind = Literal["heading", "sentence", "item"]
+
+#: Longest clause in characters; what has no full stop for longer is cut at a space.
+MAX_CHARS: Final = 5_000
+#: Most clauses and characters of a paragraph. What stands around a clause is read with each of its
+#: clauses, so without a limit the time would grow with the square of the longest paragraph.
+_PARAGRAPH_CLAUSES, _PARAGRAPH_CHARS = 40, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,8 @@ class Clause:
     start, end : int
         Character offsets into the document's text.
     paragraph : int
-        Number of the paragraph, from 0. A list shares the number of its lead-in.
+        Number of the paragraph, from 0. A list shares the number of its lead-in; very long lists
+        and paragraphs (over 40 clauses or 10,000 characters) count as several.
     """
 
     text: str
@@ -87,19 +94,26 @@ def segment(document: Document | str) -> list[Clause]:
         document = parse_document(document, media="text")
     text = document.text
     clauses: list[Clause] = []
-    paragraph = -1
-    open_list = False  # the last paragraph may be going on in list items
+    paragraph, first = -1, 0
+    lead_in = open_list = False  # the last paragraph introduces a list; it may be going on in items
     for block in document.blocks:
-        parts = list(_split(text, block))
+        parts = _split(text, block, lead_in or block.kind != "item")
         if not parts:
             continue
         if not (open_list and parts[0][0] == "item"):
-            paragraph += 1
+            paragraph, first = paragraph + 1, len(clauses)
         for kind, start, end in parts:
+            if len(clauses) - first >= _PARAGRAPH_CLAUSES or (
+                len(clauses) > first and end - clauses[first].start > _PARAGRAPH_CHARS
+            ):
+                paragraph, first = paragraph + 1, len(clauses)
             clauses.append(Clause(text[start:end], kind, start, end, paragraph))
-        open_list = parts[-1][0] == "item" or (parts[-1][0] == "sentence" and block.kind == "paragraph")
-        if parts[-1][0] == "sentence" and text[parts[-1][2] - 1] in ".!?":
-            open_list = False
+        kind, start, end = parts[-1]
+        if kind != "item":
+            lead_in = kind == "sentence" and text[end - 1] == ":"
+            open_list = kind == "sentence" and block.kind == "paragraph" and text[end - 1] not in ".!?"
+        else:
+            open_list = True
     return clauses
 
 
@@ -175,7 +189,8 @@ def _same_rank(heading: str, section: str, new: str) -> bool:
 
 # Sentences ---------------------------------------------------------------------------------------
 
-_END: Final = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)")
+# Begins at the first of several stops and gives nothing back, so that rows of dots stay linear.
+_END: Final = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s)")
 #: Never end a sentence.
 _TITLES: Final = frozenset(
     "mr mrs ms dr prof st messrs e.g eg i.e ie vs viz cf art arts sec sect secs para paras ch cl"
@@ -198,13 +213,17 @@ _STARTERS: Final = frozenset(
     " once upon until unless after before during additionally furthermore moreover personal"
     " information data cookies further using once".split()
 )
+_INITIALS: Final = re.compile(r"[^\W\d_](?:\.[^\W\d_])*")
 _LAST_WORD: Final = re.compile(r"[^\s(\[\"'“‘]+$")
 _NEXT_WORD: Final = re.compile(r"\s*[\"'“‘(\[]*([^\s,.;:!?)\]]*)")
 _INLINE_BULLET: Final = re.compile(rf"\s[{BULLETS}]\s*(?=\S)")
 _ENUMERATED: Final = re.compile(r"\s*\(?(?:\d{1,3}(?:\.\d{1,3})*|[A-Za-z]|[ivxIVX]{1,5})[.)]*$")
+#: An item of at most that many sentences is one clause.
+_ITEM_SENTENCES: Final = 2
 _VERB: Final = re.compile(
     r"\b(?:we|you|they|it|i|is|are|was|were|will|may|can|do|does|don['’]t|have|has|please|shall|must"
-    r"|should|let|see|click|visit|contact|call|write|read|use|send|yes|no|sure)\b",
+    r"|should|let|see|click|visit|contact|call|write|read|use|send|yes|no|sure|uses|collects|shares"
+    r"|keeps|sells|accepts?|applies|apply|remains?|varies|vary|expires?|reserved)\b",
     re.I,
 )
 
@@ -229,8 +248,19 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[t
     end = len(text) if end is None else end
     spans: list[tuple[int, int]] = []
     first = _skip_space(text, start, end)
+    caseless: bool | None = None  # text without capitals, where a small letter may open a sentence
     for match in _END.finditer(text, start, end):
-        if match.start() < first or not _ends_sentence(text, first, match):
+        if match.start() < first:
+            continue
+        following = _NEXT_WORD.match(text, match.end(), min(end, match.end() + 80))
+        word = following.group(1) if following else ""
+        if word and word[0].islower() and word not in ("http", "www"):
+            # "Ask us at Acme Inc. or write": a small letter goes on
+            if caseless is None:
+                caseless = text[start:end].islower()
+            if not caseless:
+                continue
+        if word and not _ends_sentence(text, first, match, word):
             continue
         spans.append((first, match.end()))
         first = _skip_space(text, match.end(), end)
@@ -247,26 +277,19 @@ def _skip_space(text: str, start: int, end: int) -> int:
     return start
 
 
-def _ends_sentence(text: str, first: int, match: re.Match[str]) -> bool:
+def _ends_sentence(text: str, first: int, match: re.Match[str], word: str) -> bool:
+    """Tell whether stops end a sentence that began at `first` and that `word` follows."""
     stop = match.group()
-    following = _NEXT_WORD.match(text, match.end(), match.end() + 80)
-    word = following.group(1) if following else ""
-    if not word:
-        return True
-    if word[0].islower() and word not in ("http", "www"):
-        # "e-mail us at x. we answer": a small letter goes on, except in text without capitals
-        return False
     if stop[0] != "." or stop.startswith(".."):
         return True
     before = _LAST_WORD.search(text, max(first, match.start() - 40), match.start())
     last = before.group() if before else ""
-    if _ENUMERATED.match(text, first, match.start()) and match.start() - first < 10:
+    if match.start() - first < 10 and _ENUMERATED.match(text, first, match.start()):
         return False
     low = last.lower()
     if low in _TITLES or (word[0].isdigit() and low in _NUMBERED):
         return False
-    initials = low.split(".")
-    if low in _COMPANY or (low and all(len(part) == 1 and part.isalpha() for part in initials)):
+    if low in _COMPANY or _INITIALS.fullmatch(low):
         # "Acme Inc. We ...", "in the U.S. The ...", but "Acme Inc. Legal Department"
         return word.lower() in _STARTERS and word[0].isupper()
     return True
@@ -291,33 +314,56 @@ def is_run_in(text: str) -> bool:
     -------
     bool
     """
-    return text.endswith(".") and len(text) < 60 and len(text.split()) <= 6 and not _VERB.search(text)
+    if not text.endswith(".") or len(text) >= 60:
+        return False
+    words = [word for word in text.split() if word[0].isalpha()]
+    if len(words) > 6 or not words or not words[0][0].isupper() or _VERB.search(text):
+        return False
+    # "Legal requests."; longer ones only where they are set like a title
+    return len(words) <= 3 or all(word[0].isupper() for word in words if len(word) > 4)
 
 
-def _split(text: str, block: Block) -> Iterator[tuple[ClauseKind, int, int]]:
-    """Clauses of one block."""
-    if block.kind == "heading":
-        yield "heading", block.start, block.end
-        return
-    if block.kind == "row":
-        yield "item", block.start, block.end
-        return
-    start = block.start
+def _split(text: str, block: Block, listed: bool) -> list[tuple[ClauseKind, int, int]]:
+    """Clauses of one block; an item that is not `listed` under a lead-in may be running text."""
+    if block.kind in ("heading", "row"):
+        spans = [(block.start, block.end)]
+        return _cut(text, "heading" if block.kind == "heading" else "item", spans)
+    parts: list[tuple[ClauseKind, int, int]] = []
     bullets = list(_INLINE_BULLET.finditer(text, block.start, block.end))
     if block.kind == "paragraph" and len(bullets) < 2:
         bullets = []
-    stops = [m.start() for m in bullets] + [block.end]
-    for number, stop in enumerate(stops):
+    start = block.start
+    for number, stop in enumerate([*(bullet.start() for bullet in bullets), block.end]):
         kind: ClauseKind = "item" if number or block.kind == "item" else "sentence"
         sentences = split_sentences(text, start, stop)
         if block.run_in and number == 0:
             sentences = _after_run_in(sentences, block.run_in)
-        if kind == "item" and len(sentences) <= 2 and sentences:
+        if kind == "item" and 0 < len(sentences) <= _ITEM_SENTENCES:
             sentences = [(sentences[0][0], sentences[-1][1])]
-        for a, b in sentences:
-            yield kind, a, b
+        elif kind == "item" and not listed and not bullets:
+            kind = "sentence"
+        parts += _cut(text, kind, sentences)
         if number < len(bullets):
             start = bullets[number].end()
+    return parts
+
+
+def _cut(text: str, kind: ClauseKind, spans: list[tuple[int, int]]) -> list[tuple[ClauseKind, int, int]]:
+    """Give the spans their kind; cut what is longer than a clause can be, if possible at a space."""
+    parts: list[tuple[ClauseKind, int, int]] = []
+    for start, end in spans:
+        while end - start > MAX_CHARS:
+            stop = start + MAX_CHARS
+            while stop > start and not text[stop].isspace():
+                stop -= 1
+            stop = stop if stop > start else start + MAX_CHARS
+            rest = _skip_space(text, stop, end)
+            while text[stop - 1].isspace():
+                stop -= 1
+            parts.append((kind, start, stop))
+            start = rest
+        parts.append((kind, start, end))
+    return parts
 
 
 def _after_run_in(sentences: list[tuple[int, int]], run_in: int) -> list[tuple[int, int]]:

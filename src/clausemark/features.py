@@ -8,7 +8,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils.validation import check_is_fitted
 
 from clausemark.clauses import Clause, contexts
@@ -102,7 +104,28 @@ def as_frame(X: Any) -> pd.DataFrame:
     return frame
 
 
-class ShapeFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class FieldTfidf(TfidfVectorizer):
+    """TF-IDF of a text field, of one empty column where no n-gram occurs often enough.
+
+    Parameters are those of `sklearn.feature_extraction.text.TfidfVectorizer`, which refuses such
+    fields; clauses without context have nothing else.
+    """
+
+    def fit(self, raw_documents: Sequence[str], y: object = None) -> FieldTfidf:
+        """Learn vocabulary and inverse document frequencies."""
+        self.fit_transform(raw_documents)
+        return self
+
+    def fit_transform(self, raw_documents: Sequence[str], y: object = None) -> csr_matrix:
+        """Learn, and transform the same clauses; shape (n_clauses, n_terms)."""
+        try:
+            return super().fit_transform(raw_documents)
+        except ValueError:  # the input is text, so an empty vocabulary is all that can be wrong
+            self.vocabulary = {"": 0}
+            return super().fit_transform(raw_documents)
+
+
+class ShapeFeatures(TransformerMixin, BaseEstimator):
     """What a clause looks like: its kind, where it stands, how long it is.
 
     Each property is one indicator; a clause that comes alone has no kind and no position.

@@ -92,11 +92,11 @@ def save_model(
     blocks = classifier.pipeline_["features"].named_transformers_
     linear = classifier.pipeline_["linear"]
     vocabulary = {
-        name: [str(term) for term in block.get_feature_names_out()]
+        name: sorted(block.vocabulary_, key=block.vocabulary_.__getitem__)
         for name, block in blocks.items()
         if name != "shape"
     }
-    idf = [blocks[name].idf_ for name in vocabulary] or [np.empty(0)]
+    idf = [np.empty(0), *(blocks[name].idf_ for name in vocabulary)]
     content = {
         "vocabulary.json": _json(vocabulary),
         "idf.npy": _npy(np.concatenate(idf)),

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from pydantic import BaseModel
 
 from clausemark import Labeler
@@ -18,7 +18,7 @@ from clausemark.documents import parse_document
 from clausemark.errors import ClausemarkError
 
 
-class Row(BaseModel):  # type: ignore[misc]
+class Row(BaseModel):
     """A labeled clause as the signature of the model describes it: a line of the JSONL output."""
 
     doc: str
@@ -33,7 +33,7 @@ class Row(BaseModel):  # type: ignore[misc]
     scores: dict[str, float]
 
 
-class ServedLabeler(PythonModel):  # type: ignore[misc]
+class ServedLabeler(PythonModel):
     """Label the documents of a request with the model folder logged as artifact ``model``."""
 
     def load_context(self, context: PythonModelContext) -> None:

@@ -35,6 +35,8 @@ _TAG: Final = re.compile(
 _CHARSET: Final = re.compile(rb"""charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.I)
 #: Below that many letters a guess at the language is worth little.
 _LANGUAGE_CHARS: Final = 200
+#: What is looked at, from the middle of the text.
+_LANGUAGE_SAMPLE: Final = 10_000
 _JUNK: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f\ufffd]")
 #: Largest share of control and replacement characters in text.
 _JUNK_SHARE: Final = 0.02
@@ -206,9 +208,10 @@ def detect_language(text: str) -> str:
     str
         ISO 639-1 code, ``""`` for text of under 200 characters or one that fits no language.
     """
-    sample = text if len(text) <= 20_000 else text[len(text) // 2 - 10_000 : len(text) // 2 + 10_000]
-    if len(sample) < _LANGUAGE_CHARS:
+    if len(text) < _LANGUAGE_CHARS:
         return ""
+    middle = len(text) // 2
+    sample = text[max(0, middle - _LANGUAGE_SAMPLE // 2) : middle + _LANGUAGE_SAMPLE // 2]
     from resiliparse.parse.lang import detect_fast
 
     language, _ = detect_fast(sample, cutoff=1200)
@@ -240,5 +243,5 @@ def _is_html(text: str) -> bool:
 
 
 def _is_junk(text: str) -> bool:
-    sample = text[:100_000]
+    sample = text[:20_000]
     return len(_JUNK.findall(sample)) > max(2, _JUNK_SHARE * len(sample))

@@ -8,10 +8,11 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from clausemark.documents.lines import Block, BlockKind, is_title, read_lines, resolve
+from clausemark.documents.lines import BULLET, Block, BlockKind, is_title, read_lines, resolve
+from clausemark.errors import InputError
 
 #: Never part of what a reader sees as text.
-_SKIPPED: Final = frozenset(
+_SKIPPED: Final = (
     "script style noscript template svg math iframe object embed canvas audio video map select"
     " option optgroup datalist button textarea head title link meta param source img".split()
 )
@@ -23,6 +24,7 @@ _BLOCK: Final = frozenset(
 _BOLD: Final = frozenset(("b", "strong", "u"))
 _HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _FURNITURE_TAGS: Final = frozenset(("nav", "footer", "aside", "menu", "dialog"))
+_NEVER_FURNITURE: Final = frozenset(("html", "body", "main", "article", "p", "td", "tr", "tbody", "table"))
 _FURNITURE_ROLES: Final = frozenset(
     ("navigation", "banner", "contentinfo", "search", "menu", "menubar", "complementary")
 )
@@ -33,8 +35,28 @@ _FURNITURE_NAME: Final = re.compile(
     r"|cookie-?(?:bar|banner|notice)|newsletter|related|comments?|search)(?:$|[\s_-])",
     re.I,
 )
-_SPACE: Final = re.compile(r"[ \t\r\f\v\n\u00a0\u2000-\u200a\u202f\u205f\u3000]+")
-_LABELLED: Final = re.compile(r"[^.!?:]{2,70}[.:]?\s*$")
+_LABELLED: Final = re.compile(r"[^.!?:]{2,70}[.:]?$")
+#: Stands for a forced line break until white space has been collapsed; no page holds it.
+_BREAK: Final = "\0"
+#: Kind of the blocks in an element; elements not named here leave it as it is.
+_KINDS: Final[dict[str, BlockKind]] = {
+    "li": "item",
+    **dict.fromkeys((*_HEADINGS, "caption", "legend", "summary", "dt"), "heading"),
+    **dict.fromkeys(("ul", "ol", "table", "td", "th", "dd"), "paragraph"),
+}  # type: ignore[dict-item]
+#: No page that a browser can show nests deeper (they stop at 512); parsers get slow there.
+_MAX_DEPTH: Final = 1000
+_CHUNK: Final = 4096
+_OPEN_CLOSE: Final = re.compile(r"<(/?)([a-z][^\s/<>]*)([^<>]*)", re.I)
+#: Elements without an end tag, or whose end tag is implied by what follows.
+_UNCLOSED: Final = frozenset(
+    "area base br col embed hr img input link meta param source track wbr"
+    " p li dd dt tr td th tbody thead tfoot option optgroup colgroup body html head".split()
+)
+#: Largest number of cells and of characters in a cell and in a row of a table of data.
+_CELLS, _CELL_CHARS, _ROW_CHARS = 20, 600, 1500
+#: An item of several blocks and more characters is a section that a list happens to number.
+_ITEM_CHARS: Final = 400
 
 
 @dataclass(slots=True)
@@ -47,7 +69,7 @@ class _Piece:
     bold: int = 0
     linked: int = 0
     chars: int = 0
-    lead: int = 0  # characters in bold before the first that is not
+    lead: int = 0  # parts in bold before the first that is not
     text: str = ""
 
 
@@ -72,17 +94,59 @@ def parse_html(html: str) -> tuple[str, list[Block], str]:
         Blocks in document order, offsets into `text`.
     title : str
         Content of the title element, ``""`` where there is none.
+
+    Raises
+    ------
+    InputError
+        If tags nest deeper than in any page that browsers show.
     """
+    _check_depth(html)
     parser = LexborHTMLParser(html)
     node = parser.css_first("head > title")
-    title = _SPACE.sub(" ", node.text()).strip() if node is not None else ""
+    title = " ".join(node.text().split()) if node is not None else ""
+    parser.strip_tags(_SKIPPED, recursive=True)
     root = parser.root
     pieces = _Walk().run(root) if root is not None else []
     return (*_assemble(_content(pieces)), title)
 
 
+def _check_depth(html: str) -> None:
+    """Refuse what no browser shows and a parser takes quadratic time for."""
+    if not _may_nest(html):
+        return
+    depth = position = 0
+    while found := _OPEN_CLOSE.search(html, position):
+        position = found.end()
+        close, tag, rest = found.groups()
+        tag = tag.lower()
+        if tag in _UNCLOSED:
+            continue
+        if close:
+            depth -= depth > 0
+        elif tag in ("script", "style"):
+            position = html.find("</", position)
+            if position < 0:
+                return
+        elif not rest.endswith("/"):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise InputError(f"nests its tags more than {_MAX_DEPTH:,} deep: not a page that browsers show")
+
+
+def _may_nest(html: str) -> bool:
+    """Bound the depth from above by counting chunk by chunk, at a hundredth of the cost."""
+    depth = 0
+    for start in range(0, len(html), _CHUNK):
+        stop = start + _CHUNK
+        depth += html.count("<", start, stop) - 2 * html.count("</", start, stop)
+        if depth > _MAX_DEPTH:
+            return True
+        depth = max(0, depth)
+    return False
+
+
 class _Walk:
-    """One pass over the tree, without recursion: pages nest as deep as they like."""
+    """One pass over the tree, without recursion."""
 
     def __init__(self) -> None:
         self.pieces: list[_Piece] = []
@@ -93,115 +157,118 @@ class _Walk:
         self.link = 0
         self.pre = 0
         self.rows: list[int] = []
+        self.items: list[list[_Piece]] = []
 
     def run(self, root: LexborNode) -> list[_Piece]:
-        node: LexborNode | None = root
-        # Closing actions of the open elements, innermost last.
-        stack: list[tuple[str, bool]] = []
-        while node is not None:
+        # Open elements: address, tag where leaving it means something, whether it is furniture.
+        stack: list[tuple[int, str, bool]] = []
+        for node in root.traverse(include_text=True):
             tag = node.tag or ""
-            child = None
+            text = ""
             if tag == "-text":
-                self._text(node.text_content or "")
-            elif tag not in _SKIPPED and tag[0] not in "!-":
-                child = node.first_child
-                furniture = self._enter(node, tag)
-                if child is not None:
-                    stack.append((tag, furniture))
-                else:
-                    self._leave(tag, furniture)
-            if child is not None:
-                node = child
-                continue
-            while node is not None:
-                following = node.next
-                if following is not None:
-                    node = following
-                    break
-                node = node.parent
-                if not stack:
-                    node = None
-                    break
-                self._leave(*stack.pop())
+                text = node.text_content or ""
+                if self.current is None and (not text or text.isspace()):
+                    continue
+            above = node.parent
+            if above is not None:
+                parent = above.mem_id
+                while stack and stack[-1][0] != parent:
+                    element = stack.pop()
+                    if element[1]:
+                        self._leave(element)
+            if text:
+                self._text(text)
+            elif tag == "br":
+                if self.current is not None:
+                    self.current.parts.append(_BREAK)
+            elif tag in _BLOCK:
+                stack.append((node.mem_id, tag, self._enter(node, tag)))
+            elif tag in _BOLD:
+                self.bold += 1
+                stack.append((node.mem_id, "b", False))
+            elif tag == "a" and not (node.attributes.get("href") or "#").startswith("#"):
+                self.link += 1
+                stack.append((node.mem_id, "a", False))
+            else:
+                stack.append((node.mem_id, "", False))
+        while stack:
+            self._leave(stack.pop())
         self._flush()
         return self.pieces
 
     def _enter(self, node: LexborNode, tag: str) -> bool:
-        furniture = False
-        if tag == "br":
-            if self.current is not None:
-                self.current.parts.append("\n")
-        elif tag == "a":
-            self.link += 1 if not (node.attributes.get("href") or "#").startswith("#") else 0
-        elif tag in _BOLD:
-            self.bold += 1
-        elif tag in _BLOCK:
-            self._flush()
-            furniture = _is_furniture(node, tag)
-            self.furniture += furniture
-            if tag == "li":
-                self.kinds.append("item")
-            elif tag in _HEADINGS or tag in ("caption", "legend", "summary", "dt"):
-                self.kinds.append("heading")
-            elif tag in ("ul", "ol", "table", "td", "th", "dd"):
-                self.kinds.append("paragraph")
-            elif tag == "tr":
-                self.rows.append(len(self.pieces))
-            elif tag == "pre":
-                self.pre += 1
+        self._flush()
+        furniture = _is_furniture(node, tag)
+        self.furniture += furniture
+        if tag in _KINDS:
+            self.kinds.append(_KINDS[tag])
+        if tag == "li":
+            self.items.append([])
+        elif tag == "tr":
+            self.rows.append(len(self.pieces))
+        elif tag == "pre":
+            self.pre += 1
         return furniture
 
-    def _leave(self, tag: str, furniture: bool) -> None:
+    def _leave(self, element: tuple[int, str, bool]) -> None:
+        _, tag, furniture = element
         if tag == "a":
-            self.link = max(0, self.link - 1)
-        elif tag in _BOLD:
+            self.link -= 1
+        elif tag == "b":
             self.bold -= 1
-        elif tag in _BLOCK:
+        else:
             self._flush()
             self.furniture -= furniture
-            if tag in _HEADINGS or tag in (
-                "li", "caption", "legend", "summary", "dt", "ul", "ol", "table", "td", "th", "dd",
-            ):  # fmt: skip
+            if tag in _KINDS:
                 self.kinds.pop()
+            if tag == "li":
+                self._item(self.items.pop())
             elif tag == "tr":
                 self._row(self.rows.pop())
             elif tag == "pre":
                 self.pre -= 1
 
     def _text(self, text: str) -> None:
-        if not self.pre:
-            text = _SPACE.sub(" ", text)
-        if self.current is None:
-            if not text.strip():
-                return
-            self.current = _Piece(self.kinds[-1], self.furniture > 0)
-        piece = self.current
-        piece.parts.append(text)
         size = len(text.strip())
+        piece = self.current
+        if piece is None:
+            if not size:
+                return
+            self.current = piece = _Piece(self.kinds[-1], self.furniture > 0)
+        if self.pre:
+            text = text.replace("\n", _BREAK)
         if self.bold:
-            if piece.lead == piece.chars:
-                piece.lead += size
+            if piece.lead == len(piece.parts):
+                piece.lead += 1
             piece.bold += size
         if self.link:
             piece.linked += size
         piece.chars += size
+        piece.parts.append(text)
 
     def _flush(self) -> None:
         piece, self.current = self.current, None
         if piece is None:
             return
-        lines = "".join(piece.parts).split("\n")
-        piece.text = "\n".join(line.strip() for line in lines).strip()
-        if not piece.text:
-            return
+        piece.text = _collapse(piece.parts)
         self.pieces.append(piece)
+        if piece.kind == "item":
+            self.items[-1].append(piece)
+
+    def _item(self, blocks: list[_Piece]) -> None:
+        """Make sections of numbered sections, which pages mark as items too."""
+        if len(blocks) > 1 and sum(len(block.text) for block in blocks) > _ITEM_CHARS:
+            for block in blocks:
+                block.kind = "paragraph"
 
     def _row(self, first: int) -> None:
         """Make one row of the cells of a data table; leave tables that lay out a page alone."""
-        cells = self.pieces[first:]
-        if len(cells) < 2 or any(c.kind != "paragraph" or len(c.text) > 600 for c in cells):
+        if not 1 < len(self.pieces) - first <= _CELLS:
             return
-        if sum(len(c.text) for c in cells) > 1500 or any("\n\n" in c.text for c in cells):
+        cells = self.pieces[first:]
+        if any(c.kind != "paragraph" or len(c.text) > _CELL_CHARS or "\n\n" in c.text for c in cells):
+            return
+        if sum(len(c.text) for c in cells) > _ROW_CHARS:
             return
         row = _Piece("row", any(c.furniture for c in cells))
         row.text = " | ".join(c.text.replace("\n", " ") for c in cells)
@@ -209,10 +276,16 @@ class _Walk:
         self.pieces[first:] = [row]
 
 
+def _collapse(parts: list[str]) -> str:
+    """Join texts as a browser shows them: white space collapsed, forced breaks kept."""
+    text = " ".join("".join(parts).split())
+    return "\n".join(line.strip() for line in text.split(_BREAK)).strip() if _BREAK in text else text
+
+
 def _is_furniture(node: LexborNode, tag: str) -> bool:
     if tag in _FURNITURE_TAGS:
         return True
-    if tag in ("html", "body", "main", "article", "p", "td", "tr", "tbody", "table"):
+    if tag in _NEVER_FURNITURE:
         return False
     attributes = node.attributes
     if not attributes:
@@ -275,8 +348,11 @@ def _assemble(pieces: list[_Piece]) -> tuple[str, list[Block]]:
         end = start + len(piece.text)
         whole_bold = piece.bold == piece.chars and len(piece.text) < 160
         long_heading = piece.kind == "heading" and len(piece.text) > 300
+        bullet = BULLET.match(piece.text) if piece.kind in ("paragraph", "item") else None
         if long_heading or (piece.kind == "paragraph" and "\n" in piece.text):
             blocks.extend(read_lines(text, start, end))
+        elif bullet:
+            blocks.append(Block("item", start + bullet.end(), end))
         elif (
             piece.kind == "paragraph"
             and whole_bold
@@ -286,7 +362,8 @@ def _assemble(pieces: list[_Piece]) -> tuple[str, list[Block]]:
             blocks.append(Block("heading", start, end))
         else:
             run_in = 0
-            if 0 < piece.lead < piece.chars and _LABELLED.match(text[start : start + piece.lead]):
-                run_in = start + piece.lead
+            if 0 < piece.lead < len(piece.parts):
+                lead = _collapse(piece.parts[: piece.lead])
+                run_in = start + len(lead) if _LABELLED.match(lead) else 0
             blocks.append(Block(piece.kind, start, end, run_in))
     return text, resolve(text, blocks)

@@ -43,10 +43,22 @@ _DASHES: Final = "·∙*+–—‐‑−o-"
 _ENUMERATOR: Final = r"\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})[.)]|\(\d{1,3}\)"
 BULLET: Final = re.compile(rf"\s*(?:[{BULLETS}]\s*|[{_DASHES}]\s+)(?=\S)")
 ENUMERATOR: Final = re.compile(rf"\s*(?:{_ENUMERATOR})\s+(?=\S)")
+#: A bullet, or an enumerator, that stands in a line of its own: the next line is its text.
+_LONE_BULLET: Final = re.compile(rf"[{BULLETS}·∙*+–—‐‑−-]")
+_LONE_ENUMERATOR: Final = re.compile(_ENUMERATOR)
+_ALNUM: Final = re.compile(r"[^\W_]")
+_LETTER: Final = re.compile(r"[^\W\d_]")
 _NUMBER: Final = re.compile(r"\s*\(?\d{1,3}[.)]\s")
-_WORD: Final = re.compile(r"\S+")
 _NOT_TITLE: Final = re.compile(
     r"[@|©®•]|https?:|www\.|\b(?:updated?|revised|modified|effective|copyright|reserved)\b", re.I
+)
+#: House number and street, box, or postcode: a line of an address, not a title.
+_ADDRESS: Final = re.compile(
+    r"\d{2,6}[A-Za-z]?\s+(?:[NSEW]{1,2}\.?\s+)?[A-Z0-9]\S*(?:\s+\S+){0,4}\s+(?:st|street|ave|avenue|rd|road|blvd"
+    r"|boulevard|dr|drive|ln|lane|way|plaza|pkwy|parkway|court|ct|square|sq|floor|suite|highway|hwy)\b"
+    r"|.*\bP\.?\s?O\.?\s?Box\b|attn\b|.*\b[A-Z]{2}\.?,?\s+\d{5}(?:-\d{4})?$"
+    r"|.*\b[A-Z]{1,2}\d[A-Z\d]?\s+\d[A-Z]{2}$|(?:tel|phone|fax|e-?mail)\b[.:]?\s*\S*[\d@]",
+    re.I,
 )
 _OPEN_ITEM: Final = re.compile(r"(?:[;,]|[;,]\s*(?:and|or|and/or))$", re.I)
 #: Longest title in words and characters; a title is what may be a heading.
@@ -70,10 +82,10 @@ def is_title(text: str) -> bool:
     """
     if not text or len(text) > _TITLE_CHARS or text[-1] in ".;,!…":
         return False
-    first = next((c for c in text if c.isalnum()), "")
-    if not first or first.islower() or not any(c.isalpha() for c in text):
+    first = _ALNUM.search(text)
+    if not first or first.group().islower() or not _LETTER.search(text):
         return False
-    return len(text.split()) <= _TITLE_WORDS and not _NOT_TITLE.search(text)
+    return len(text.split()) <= _TITLE_WORDS and not _NOT_TITLE.search(text) and not _ADDRESS.match(text)
 
 
 def read_lines(text: str, start: int = 0, end: int | None = None) -> list[Block]:
@@ -125,25 +137,37 @@ def _join(text: str, lines: list[_Line]) -> list[Block]:
     """Put the lines of a wrapped paragraph together and mark bullets."""
     wrap = _wrap_width(text, lines)
     blocks: list[Block] = []
+    bullet = False  # the line before was a bullet and nothing else
     for number, line in enumerate(lines):
         piece = text[line.start : line.end]
-        mark = BULLET.match(piece) or ENUMERATOR.match(piece)
-        if not mark and blocks and not line.blank_before:
-            previous = lines[number - 1]
-            before = text[previous.start : previous.end]
-            open_end = before[-1] not in ".!?:;…"
-            # A full line goes on in the next; so does one that breaks off before a small letter.
-            full = wrap and len(before) >= 0.7 * wrap and not _OPEN_ITEM.search(before)
-            if (open_end and ((piece[0].islower() and not _OPEN_ITEM.search(before)) or full)) or (
-                full and before[-1] in ".!?" and wrap
-            ):
-                blocks[-1] = replace(blocks[-1], end=line.end)
-                continue
-        if mark and BULLET.match(piece):
-            blocks.append(Block("item", line.start + mark.end(), line.end))
+        if _LONE_BULLET.fullmatch(piece):
+            bullet = True
+            continue
+        mark = BULLET.match(piece)
+        if bullet or mark:
+            blocks.append(Block("item", line.start + (mark.end() if mark else 0), line.end))
+        elif not line.blank_before and blocks and _continues(text, lines[number - 1], piece, wrap):
+            blocks[-1] = replace(blocks[-1], end=line.end)
         else:
             blocks.append(Block("paragraph", line.start, line.end))
+        bullet = False
     return blocks
+
+
+def _continues(text: str, previous: _Line, piece: str, wrap: int) -> bool:
+    """Tell whether a line goes on with the paragraph of the line before."""
+    before = text[previous.start : previous.end]
+    if _LONE_ENUMERATOR.fullmatch(before) or not _ALNUM.search(piece):
+        return True  # "1." alone in a line; a line that underlines or closes the one before
+    if ENUMERATOR.match(piece):
+        return False
+    # A full line goes on in the next; so does one that breaks off before a small letter.
+    full = bool(wrap) and len(before) >= 0.7 * wrap
+    if before[-1] in ".!?":
+        return full
+    if before[-1] in ":;…" or _OPEN_ITEM.search(before):
+        return False
+    return full or piece[0].islower()
 
 
 def _wrap_width(text: str, lines: list[_Line]) -> int:

@@ -1,0 +1,353 @@
+"""The reading view: a labeled policy as one HTML page that asks the network for nothing.
+
+The page is the policy as a document, every clause marked by colour and by the codes of its
+categories. It reads without JavaScript; with it come switches, search, keys and scores. Whatever
+stems from the policy passes through Jinja2's autoescape, and the content security policy lets only
+the page's own style and script run, by their SHA-256.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from clausemark import __version__
+from clausemark.clauses import ClauseKind
+from clausemark.taxonomy import CODE_OF, CODES
+
+if TYPE_CHECKING:
+    from clausemark.predict import LabeledClause, LabeledPolicy
+
+#: A clause is uncertain where its best score is below the one, or leads the next by less than the other.
+UNCERTAIN_BELOW: Final = 0.5
+UNCERTAIN_MARGIN: Final = 0.15
+
+#: Colours of a category: (tint behind text, ink on the tint, mark in the strip), light then dark.
+#: Evenly lit in OKLCH, so that no category shouts; ink on tint has a contrast of at least 6 : 1.
+PALETTE: Final[dict[str, tuple[str, str, str, str, str, str]]] = {
+    "FPC": ("#e1eeff", "#144f92", "#4087de", "#1a2f49", "#a3cafe", "#5894e0"),
+    "TPS": ("#ffe6e4", "#872c2a", "#d15c56", "#462220", "#feb0a9", "#d67069"),
+    "UCC": ("#daf5de", "#02612a", "#2e9e52", "#17351f", "#9ad9a7", "#4fa866"),
+    "UAE": ("#cdf6f5", "#045c5c", "#0c9999", "#023536", "#76dbda", "#08a7a7"),
+    "DR": ("#faebce", "#654b03", "#a87f09", "#3a2b07", "#e4c37e", "#b68b16"),
+    "DS": ("#eceaff", "#51408e", "#8673d9", "#2e2947", "#c6befe", "#9283dc"),
+    "PC": ("#ffe4f2", "#7d2d5f", "#c35c9b", "#412234", "#f5afd5", "#c96fa4"),
+    "DNT": ("#e9f2d2", "#495702", "#7c9207", "#2a320f", "#bfd18a", "#889d37"),
+    "ISA": ("#ffe8d9", "#7a3d04", "#c9690c", "#432610", "#f8b78b", "#ce7a3b"),
+    "IG": ("#f5f3ef", "#5b5851", "#bfbeb9", "#1f1e1b", "#b2b1ad", "#4e4d49"),
+    "PCI": ("#d5f2ff", "#075870", "#1394ba", "#033342", "#7fd5f6", "#11a1ca"),
+    "PNC": ("#eaedf1", "#54585f", "#96989c", "#252729", "#afb1b5", "#67696c"),
+}
+
+#: Words that open what readers look for most, across categories: ready-made searches.
+QUESTIONS: Final = (
+    ("Sale of data", "sell | sells | selling | sale | sold | rent"),
+    ("How long it is kept", "retain | retention | keep | kept | store | stored | months | years"),
+    ("Deletion", "delet | eras | remov | close your account"),
+    ("Children", "child | minor | under 13 | under 16 | parent"),
+    ("Location", "location | geoloc | gps | geograph"),
+)
+
+#: Categories without a practice of their own stand last in the summary.
+_GENERIC: Final = ("IG", "PNC")
+#: Clauses quoted for a category in the summary, and characters of a quotation.
+_QUOTES: Final = 8
+_QUOTE_CHARS: Final = 420
+
+#: Control characters but white space, bidirectional embeddings, overrides and isolates, and lone
+#: surrogates: they reorder or hide the text around them, or cannot be written at all.
+_UNSEEN: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_BLANK_LINE: Final = re.compile(r"\n[^\S\n]*\n|\r[^\S\r\n]*\r")
+_SUBNUMBER: Final = re.compile(r"\s*(?:\d{1,3}|[A-Z])\.\d{1,3}\b")
+_LETTERS: Final = "abcdefghijkl"
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A clause as it is shown."""
+
+    index: int
+    text: str
+    code: str
+    codes: str
+    scores: str
+    uncertain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A list item with the bullet or enumerator that it had, or the whole of another part."""
+
+    marker: str
+    row: bool
+    marks: list[_Mark] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A heading, paragraph or list of the document."""
+
+    kind: Literal["heading", "paragraph", "list"]
+    level: int
+    items: list[_Item] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Category:
+    """What a policy says on a category: clauses, share of its characters, surest clauses first."""
+
+    code: str
+    name: str
+    count: int
+    share: float
+    sure: int
+    quotes: list[_Mark]
+
+
+def render_page(
+    policy: LabeledPolicy,
+    *,
+    thresholds: Mapping[str, float] | None = None,
+    explanations: Mapping[int, Sequence[tuple[str, float]]] | None = None,
+) -> str:
+    """Render a labeled policy as a self-contained page.
+
+    Parameters
+    ----------
+    policy : LabeledPolicy
+    thresholds : mapping of str to float, optional
+        Score from which each category is given, drawn beside the scores.
+    explanations : mapping of int to sequence of (str, float), optional
+        For clauses by index, the words that made the primary label and what each added to its
+        score (log-odds), in the order to show.
+
+    Returns
+    -------
+    str
+        HTML. It loads nothing, and equal input gives equal output.
+    """
+    data = {
+        "codes": list(CODES),
+        "names": list(CODES.values()),
+        "uncertain": [UNCERTAIN_BELOW, UNCERTAIN_MARGIN],
+        "thresholds": [thresholds[name] for name in CODES.values()] if thresholds else None,
+        "explanations": {
+            str(index): [[show(word), round(weight, 3)] for word, weight in words]
+            for index, words in (explanations or {}).items()
+        },
+    }
+    return _render("policy.html", styles=("base.css", "policy.css"), script="policy.js", data=data, **_view(policy))
+
+
+def render_fragment(policy: LabeledPolicy) -> str:
+    """Render a labeled policy as a piece of HTML to show within a page, as notebooks do.
+
+    Parameters
+    ----------
+    policy : LabeledPolicy
+
+    Returns
+    -------
+    str
+        One element with its own style, without script and without ids, in a box that scrolls.
+    """
+    return _environment().get_template("fragment.html").render(style=_style("base.css"), **_view(policy))
+
+
+def is_uncertain(clause: LabeledClause) -> bool:
+    """Tell whether a clause deserves a second look.
+
+    Parameters
+    ----------
+    clause : LabeledClause
+
+    Returns
+    -------
+    bool
+        True where the best score is below `UNCERTAIN_BELOW`, or leads the next one by less than
+        `UNCERTAIN_MARGIN`.
+    """
+    best, second = sorted(clause.scores.values(), reverse=True)[:2]
+    return best < UNCERTAIN_BELOW or best - second < UNCERTAIN_MARGIN
+
+
+def show(text: str) -> str:
+    """Make what cannot be seen in a text visible.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        Of the same length: control and bidirectional control characters become U+FFFD.
+    """
+    return _UNSEEN.sub("\ufffd", text)
+
+
+# What the templates are given -----------------------------------------------------------------
+
+
+def _view(policy: LabeledPolicy) -> dict[str, Any]:
+    """Everything that a template shows of a policy."""
+    marks = [_mark(clause) for clause in policy.clauses]
+    categories = _categories(policy, marks)
+    language = policy.document.language
+    return {
+        "title": _title(policy),
+        "source": _source(policy.document.source),
+        "language": language if re.fullmatch(r"[a-z]{2,3}", language) else "en",
+        "words": sum(len(clause.text.split()) for clause in policy.clauses),
+        "clauses": len(marks),
+        "uncertain": sum(mark.uncertain for mark in marks),
+        "parts": _parts(policy, marks),
+        "categories": categories,
+        "touched": sorted((c for c in categories if c.count), key=lambda c: c.code in _GENERIC),
+        "absent": [c for c in categories if not c.count],
+        "questions": QUESTIONS,
+        "version": __version__,
+    }
+
+
+def _mark(clause: LabeledClause) -> _Mark:
+    # Scores in hundredths, "a97d2": only what can be seen in a bar is worth its bytes.
+    scores = ((letter, round(100 * clause.scores.get(name, 0.0))) for letter, name in zip(_LETTERS, CODE_OF, strict=True))
+    return _Mark(
+        clause.index,
+        show(clause.text),
+        CODE_OF[clause.primary],
+        " ".join(CODE_OF[name] for name in clause.labels),
+        "".join(f"{letter}{score}" for letter, score in scores if score),
+        is_uncertain(clause),
+    )
+
+
+def _categories(policy: LabeledPolicy, marks: Sequence[_Mark]) -> list[_Category]:
+    total = sum(len(clause.text) for clause in policy.clauses) or 1
+    found = []
+    for code, name in CODES.items():
+        given = [clause for clause in policy.clauses if name in clause.labels]
+        # A heading or the lead-in of a list says little by itself, however sure its label is.
+        given.sort(
+            key=lambda c: (
+                c.primary != name,
+                marks[c.index].uncertain,
+                c.kind == "heading" or len(c.text) < 25 or c.text.rstrip().endswith(":"),
+                -round(c.scores[name], 2),
+                c.index,
+            )
+        )
+        found.append(
+            _Category(
+                code,
+                name,
+                len(given),
+                sum(len(clause.text) for clause in given) / total,
+                sum(not marks[clause.index].uncertain for clause in given),
+                [marks[clause.index] for clause in given[:_QUOTES]],
+            )
+        )
+    return found
+
+
+def _parts(policy: LabeledPolicy, marks: Sequence[_Mark]) -> list[_Part]:
+    """Rebuild headings, paragraphs and lists from the clauses and from what lies between them."""
+    text, blocks = policy.document.text, policy.document.blocks
+    starts = [block.start for block in blocks]
+    parts: list[_Part] = []
+    before: ClauseKind | None = None
+    numbered = False  # a heading that "1.2" may stand under has come
+    end = 0
+    for clause, mark in zip(policy.clauses, marks, strict=True):
+        gap = text[end : clause.start]
+        block = bisect_right(starts, clause.start) - 1
+        row = block >= 0 and blocks[block].kind == "row" and clause.end <= blocks[block].end
+        fresh = (
+            clause.kind == "heading"
+            or clause.kind != before
+            or bool(gap.strip())
+            or _BLANK_LINE.search(gap) is not None
+            or (block >= 0 and end <= starts[block])
+        )
+        if clause.kind == "item":
+            if before != "item":
+                parts.append(_Part("list", 0))
+            if fresh:
+                parts[-1].items.append(_Item(show(" ".join(gap.split()))[:12] or "–", row))
+        elif fresh:
+            if clause.kind == "heading":
+                deep = numbered and _SUBNUMBER.match(clause.text) is not None
+                numbered = True
+                parts.append(_Part("heading", 4 if deep else 3, [_Item("", False)]))
+            else:
+                parts.append(_Part("paragraph", 0, [_Item("", False)]))
+        parts[-1].items[-1].marks.append(mark)
+        before, end = clause.kind, clause.end
+    return parts
+
+
+def _title(policy: LabeledPolicy) -> str:
+    headings = (clause.text for clause in policy.clauses if clause.kind == "heading")
+    title = policy.document.title or next(headings, "") or _source(policy.document.source)
+    return _shorten(show(" ".join(title.split())), 160) or "Privacy policy"
+
+
+def _source(source: str) -> str:
+    """Name of a document without the folders of somebody's machine; addresses stay whole."""
+    name = source if re.match(r"https?://", source) else PurePath(source.replace("\\", "/")).name
+    return "" if name == "-" else _shorten(show(name), 120)
+
+
+def _shorten(text: str, size: int) -> str:
+    return text if len(text) <= size else text[: size - 1].rstrip() + "…"
+
+
+# The frame that all pages share ---------------------------------------------------------------
+
+
+def _render(template: str, *, styles: Sequence[str], script: str, **context: Any) -> str:
+    """Render a page that extends ``base.html``."""
+    style, code = _style(*styles), _text(script)
+    return (
+        _environment()
+        .get_template(template)
+        .render(style=style, script=code, style_hash=_digest(style), script_hash=_digest(code), **context)
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("clausemark"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["quote"] = lambda text: _shorten(" ".join(text.split()), _QUOTE_CHARS)
+    environment.filters["percent"] = lambda share: "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+    return environment
+
+
+@cache
+def _style(*names: str) -> str:
+    return "\n".join(_environment().get_template(name).render(palette=PALETTE) for name in names)
+
+
+@cache
+def _text(name: str) -> str:
+    return _environment().get_template(name).render()
+
+
+def _digest(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
