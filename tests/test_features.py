@@ -18,6 +18,8 @@ We collect:
 • your address.
 
 We keep both for a year. Then we delete them.
+
+Write to us at any time.
 """
 
 
@@ -46,6 +48,16 @@ def test_position_runs_from_0_to_1():
     assert position.iloc[0] == 0
     assert position.iloc[-1] == 1
     assert position.is_monotonic_increasing
+
+
+def test_a_handful_of_clauses_is_an_excerpt_without_positions():
+    assert (clause_frame(segment("We sell data. We keep it. Write to us.")).position == -1).all()
+
+
+def test_a_clause_that_comes_alone_looks_like_a_sentence_in_the_middle():
+    alone = as_frame(["We sell your data."])
+    middle = alone.assign(kind="sentence", position=0.5)
+    np.testing.assert_array_equal(ShapeFeatures().fit_transform(alone), ShapeFeatures().fit_transform(middle))
 
 
 def test_a_clause_alone_has_empty_context():
@@ -97,6 +109,6 @@ def test_shape_features_mark_kind_position_length_and_closing_mark():
     names = ShapeFeatures().fit(frame).get_feature_names_out()
     assert [set(names[row > 0]) for row in found] == [
         {"kind=heading", "position=first", "words<=3", "question"},
-        {"kind=sentence", "position=middle", "words<=20", "colon"},
+        {"words<=20", "colon"},
     ]
     assert found.dtype == np.float32

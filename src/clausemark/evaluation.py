@@ -21,6 +21,8 @@ from scipy.special import expit
 from clausemark.classifier import ClauseClassifier
 from clausemark.clauses import Clause, segment
 from clausemark.corpus import Policy
+from clausemark.documents import Document
+from clausemark.documents.lines import read_lines
 from clausemark.errors import CorpusError, InputError
 from clausemark.features import clause_frame
 from clausemark.predict import Labeler
@@ -58,8 +60,6 @@ COMPARED: Final = HEADLINES[:3]
 BINS: Final = 15
 #: A segment that comes alone stands somewhere in its policy; most clauses stand in the middle. Left at
 #: 0 it would pass for the first words of a page, which are menus and titles (measured on the training
-#: part of Mousavi Nejad et al. 2020: top-1 accuracy 0.45 in place of 0.72).
-MIDDLE: Final = 0.5
 
 _COUNT: Final = len(CATEGORIES)
 #: Resamples drawn at a time, which bounds the memory.
@@ -346,9 +346,11 @@ def out_of_fold_predictions(classifier: ClauseClassifier, policies: Sequence[Pol
 
 def _segment_frame(text: str) -> pd.DataFrame:
     """Clauses of a segment that comes alone."""
-    # A text of bullets only has no clauses; it stays one, so that every segment is scored.
-    clauses = segment(text) or [Clause(text, "sentence", 0, len(text), 0)]
-    return clause_frame(clauses).assign(position=MIDDLE)
+    # Not parse_document: what it refuses in a user's file (no text, not English) is scored here.
+    clauses = segment(Document(text, tuple(read_lines(text)), media="text"))
+    if not clauses:  # bullets only
+        clauses = [Clause(text, "sentence", 0, len(text), 0)]
+    return clause_frame(clauses).assign(position=-1.0)  # where in its policy is not known
 
 
 def _is_loose(policy: Policy) -> bool:

@@ -19,6 +19,8 @@ from clausemark.clauses import Clause, contexts
 FIELDS: Final = ("text", "heading", "section", "lead_in", "previous", "next", "paragraph")
 #: All columns of a clause frame.
 COLUMNS: Final = (*FIELDS, "kind", "position")
+#: A text of fewer clauses is taken for an excerpt, whose clauses have no position.
+SHORTEST_POLICY: Final = 8
 #: Words: letters and digits with inner apostrophes; single letters count ("a", "i").
 TOKEN: Final = r"(?u)\b\w+(?:['’]\w+)*\b"
 
@@ -35,12 +37,14 @@ def clause_frame(clauses: Sequence[Clause]) -> pd.DataFrame:
     -------
     pandas.DataFrame of shape (n_clauses, 9)
         The text fields of `FIELDS` (``""`` where there is nothing), `kind`, and `position` in the
-        document from 0 to 1 (float64).
+        document from 0 to 1 (float64), -1 where that is unknown: in a text of under
+        `SHORTEST_POLICY` clauses.
     """
     texts = [clause.text for clause in clauses] + [""]  # position -1 is nothing
     around = contexts(clauses)
     paragraphs = {c.first: " \n ".join(texts[c.first : c.last + 1]) for c in around}
-    scale = max(1, len(clauses) - 1)
+    # A handful of clauses is an excerpt: the first of it is not the title of a policy.
+    scale = len(clauses) - 1 if len(clauses) >= SHORTEST_POLICY else 0
     return pd.DataFrame(
         {
             "text": texts[:-1],
@@ -51,7 +55,7 @@ def clause_frame(clauses: Sequence[Clause]) -> pd.DataFrame:
             "next": [texts[c.next] for c in around],
             "paragraph": [paragraphs[c.first] if c.last > c.first else "" for c in around],
             "kind": [clause.kind for clause in clauses],
-            "position": [i / scale for i in range(len(clauses))],
+            "position": [i / scale if scale else -1.0 for i in range(len(clauses))],
         },
         columns=list(COLUMNS),
     )
@@ -128,13 +132,14 @@ class FieldTfidf(TfidfVectorizer):
 class ShapeFeatures(TransformerMixin, BaseEstimator):
     """What a clause looks like: its kind, where it stands, how long it is.
 
-    Each property is one indicator; a clause that comes alone has no kind and no position.
+    Each property is one indicator. A sentence in the middle of a policy has none of kind and
+    position, and so has a clause that comes alone.
     """
 
     #: Indicators in the order of the columns.
     NAMES: Final = (
-        "kind=heading", "kind=sentence", "kind=item",
-        "position=first", "position=early", "position=middle", "position=late", "position=last",
+        "kind=heading", "kind=item",
+        "position=first", "position=early", "position=late", "position=last",
         "words<=3", "words<=8", "words<=20", "words<=40", "words>40",
         "question", "colon",
     )  # fmt: skip
@@ -154,20 +159,29 @@ class ShapeFeatures(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_clauses, 15), float32
+        ndarray of shape (n_clauses, 13), float32
         """
         out = np.zeros((len(X), len(self.NAMES)), dtype=np.float32)
-        kinds = X["kind"].to_numpy()
-        for column, kind in enumerate(("heading", "sentence", "item")):
-            out[:, column] = kinds == kind
-        position = X["position"].to_numpy(dtype=float)
-        bins = np.searchsorted([0.0, 0.1, 0.9, 0.999999], position, side="left")
-        known = position >= 0
-        out[np.flatnonzero(known), 3 + bins[known]] = 1
+        kind, position = X["kind"].to_numpy(), X["position"].to_numpy(dtype=float)
         words = np.array([text.count(" ") + 1 for text in X["text"]])
-        out[np.arange(len(X)), 8 + np.searchsorted([3, 8, 20, 40], words, side="left")] = 1
-        out[:, 13] = [text.rstrip().endswith("?") for text in X["text"]]
-        out[:, 14] = [text.rstrip().endswith(":") for text in X["text"]]
+        texts = [text.rstrip() for text in X["text"]]
+        properties = (
+            kind == "heading",
+            kind == "item",
+            position == 0,
+            (position > 0) & (position <= 0.1),
+            (position > 0.9) & (position < 1),
+            position == 1,
+            words <= 3,
+            (words > 3) & (words <= 8),
+            (words > 8) & (words <= 20),
+            (words > 20) & (words <= 40),
+            words > 40,
+            [text.endswith("?") for text in texts],
+            [text.endswith(":") for text in texts],
+        )
+        for column, has in enumerate(properties):
+            out[:, column] = has
         return out
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:

@@ -206,7 +206,7 @@ def register(
             other = Labeler(load_model(download_model(f"models:/{name}/{champion}")))
             wins, reason = _judge(compare(predictions(other, tests), found, resamples=resamples))
             reason = f"{reason} (version {champion})"
-        if wins and aliases.get(CHALLENGER) == str(version):
+        if wins and int(aliases.get(CHALLENGER, 0)) == version:
             client.delete_registered_model_alias(name, CHALLENGER)
         client.set_registered_model_alias(name, CHAMPION if wins else CHALLENGER, str(version))
         client.set_model_version_tag(name, str(version), "clausemark.reason", reason)

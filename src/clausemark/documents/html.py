@@ -8,7 +8,7 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from clausemark.documents.lines import BULLET, Block, BlockKind, is_title, read_lines, resolve
+from clausemark.documents.lines import BULLET, Block, BlockKind, is_lead_in, is_title, read_lines, resolve
 from clausemark.errors import InputError
 
 #: Never part of what a reader sees as text.
@@ -43,7 +43,7 @@ _KINDS: Final[dict[str, BlockKind]] = {
     "li": "item",
     **dict.fromkeys((*_HEADINGS, "caption", "legend", "summary", "dt"), "heading"),
     **dict.fromkeys(("ul", "ol", "table", "td", "th", "dd"), "paragraph"),
-}  # type: ignore[dict-item]
+}
 #: No page that a browser can show nests deeper (they stop at 512); parsers get slow there.
 _MAX_DEPTH: Final = 1000
 _CHUNK: Final = 4096
@@ -53,6 +53,8 @@ _UNCLOSED: Final = frozenset(
     "area base br col embed hr img input link meta param source track wbr"
     " p li dd dt tr td th tbody thead tfoot option optgroup colgroup body html head".split()
 )
+#: Parsers limit these themselves, unless their attributes differ.
+_FORMATTING: Final = frozenset("b big code em i nobr s small strike strong tt u".split())
 #: Largest number of cells and of characters in a cell and in a row of a table of data.
 _CELLS, _CELL_CHARS, _ROW_CHARS = 20, 600, 1500
 #: An item of several blocks and more characters is a section that a list happens to number.
@@ -119,7 +121,7 @@ def _check_depth(html: str) -> None:
         position = found.end()
         close, tag, rest = found.groups()
         tag = tag.lower()
-        if tag in _UNCLOSED:
+        if tag in _UNCLOSED or (tag in _FORMATTING and not rest):
             continue
         if close:
             depth -= depth > 0
@@ -130,7 +132,9 @@ def _check_depth(html: str) -> None:
         elif not rest.endswith("/"):
             depth += 1
             if depth > _MAX_DEPTH:
-                raise InputError(f"nests its tags more than {_MAX_DEPTH:,} deep: not a page that browsers show")
+                raise InputError(
+                    f"nests its tags more than {_MAX_DEPTH:,} deep: not a page that browsers show"
+                )
 
 
 def _may_nest(html: str) -> bool:
@@ -356,6 +360,7 @@ def _assemble(pieces: list[_Piece]) -> tuple[str, list[Block]]:
         elif (
             piece.kind == "paragraph"
             and whole_bold
+            and not is_lead_in(piece.text)
             and (is_title(piece.text) or piece.text[-1] in ":.?")
             and len(piece.text.split()) <= 12
         ):

@@ -54,11 +54,17 @@ _NOT_TITLE: Final = re.compile(
 )
 #: House number and street, box, or postcode: a line of an address, not a title.
 _ADDRESS: Final = re.compile(
-    r"\d{2,6}[A-Za-z]?\s+(?:[NSEW]{1,2}\.?\s+)?[A-Z0-9]\S*(?:\s+\S+){0,4}\s+(?:st|street|ave|avenue|rd|road|blvd"
-    r"|boulevard|dr|drive|ln|lane|way|plaza|pkwy|parkway|court|ct|square|sq|floor|suite|highway|hwy)\b"
-    r"|.*\bP\.?\s?O\.?\s?Box\b|attn\b|.*\b[A-Z]{2}\.?,?\s+\d{5}(?:-\d{4})?$"
-    r"|.*\b[A-Z]{1,2}\d[A-Z\d]?\s+\d[A-Z]{2}$|(?:tel|phone|fax|e-?mail)\b[.:]?\s*\S*[\d@]",
-    re.I,
+    r"\d{2,6}\s+(?:[NSEW]{1,2}\.?\s+)?[A-Z0-9]\S*(?:\s+\S+){0,4}?\s+(?i:st|street|ave|avenue|rd|road|blvd"
+    r"|boulevard|dr|drive|lane|plaza|parkway|court|square|floor|suite|highway)\b"
+    r"|.*\bP\.?\s?O\.?\s?Box\b|(?i:attn|attention)\b|.*\b[A-Z]{2}\.?,?\s+\d{5}(?:-\d{4})?$"
+    r"|.*\b[A-Z]{1,2}\d[A-Z\d]?\s+\d[A-Z]{2}$|(?i:tel|phone|fax|e-?mail)\b[.:]?\s*\S*[\d@]"
+)
+#: A line that ends in a colon and is no heading: a sentence that a list completes.
+_LEAD_IN: Final = re.compile(
+    r"(?:we|you|they|it|these|this|if|when|please|for example|examples?)\b.*:$|.*\b(?:with|to|at|by|for|from"
+    r"|when|if|of|on|in|that|as|is|are|may|can|will|include|includes|including|following|follows|below|us|you|about"
+    r"|contact|call|visit):$",
+    re.I | re.S,
 )
 _OPEN_ITEM: Final = re.compile(r"(?:[;,]|[;,]\s*(?:and|or|and/or))$", re.I)
 #: Longest title in words and characters; a title is what may be a heading.
@@ -86,6 +92,21 @@ def is_title(text: str) -> bool:
     if not first or first.group().islower() or not _LETTER.search(text):
         return False
     return len(text.split()) <= _TITLE_WORDS and not _NOT_TITLE.search(text) and not _ADDRESS.match(text)
+
+
+def is_lead_in(text: str) -> bool:
+    """Tell whether a line that could be a heading is a sentence that a list completes.
+
+    Parameters
+    ----------
+    text : str
+        One line, stripped.
+
+    Returns
+    -------
+    bool
+    """
+    return text.endswith(":") and len(text) <= _TITLE_CHARS and _LEAD_IN.match(text) is not None
 
 
 def read_lines(text: str, start: int = 0, end: int | None = None) -> list[Block]:
@@ -146,7 +167,7 @@ def _join(text: str, lines: list[_Line]) -> list[Block]:
         mark = BULLET.match(piece)
         if bullet or mark:
             blocks.append(Block("item", line.start + (mark.end() if mark else 0), line.end))
-        elif not line.blank_before and blocks and _continues(text, lines[number - 1], piece, wrap):
+        elif not line.blank_before and blocks and _continues(text, blocks, lines[number - 1], piece, wrap):
             blocks[-1] = replace(blocks[-1], end=line.end)
         else:
             blocks.append(Block("paragraph", line.start, line.end))
@@ -154,8 +175,8 @@ def _join(text: str, lines: list[_Line]) -> list[Block]:
     return blocks
 
 
-def _continues(text: str, previous: _Line, piece: str, wrap: int) -> bool:
-    """Tell whether a line goes on with the paragraph of the line before."""
+def _continues(text: str, blocks: list[Block], previous: _Line, piece: str, wrap: int) -> bool:
+    """Tell whether a line goes on with the last block, which the line before belongs to."""
     before = text[previous.start : previous.end]
     if _LONE_ENUMERATOR.fullmatch(before) or not _ALNUM.search(piece):
         return True  # "1." alone in a line; a line that underlines or closes the one before
@@ -165,8 +186,13 @@ def _continues(text: str, previous: _Line, piece: str, wrap: int) -> bool:
     full = bool(wrap) and len(before) >= 0.7 * wrap
     if before[-1] in ".!?":
         return full
-    if before[-1] in ":;…" or _OPEN_ITEM.search(before):
+    if before[-1] in ":;…":
         return False
+    if _OPEN_ITEM.search(before) and (full or not wrap):
+        # Commas end lines of wrapped text too; those of a list follow a lead-in or one another.
+        listed = len(blocks) > 1 and text[blocks[-2].end - 1] in ":;,"
+        if blocks[-1].kind == "item" or (listed and blocks[-1].start == previous.start):
+            return False
     return full or piece[0].islower()
 
 
@@ -201,13 +227,12 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
     found = list(blocks)
     pieces = [text[b.start : b.end] for b in found]
     titles = [b.kind == "paragraph" and is_title(p) for b, p in zip(found, pieces, strict=True)]
+    tight = [_is_tight(text, a, b) for a, b in pairwise(found)]
     for i, piece in enumerate(pieces[:-1]):
-        if (
-            titles[i]
-            and piece[-1] == ":"
-            and (found[i + 1].kind in ("item", "row") or _is_low(pieces[i + 1]))
-        ):
-            titles[i] = False  # a short lead-in
+        if titles[i] and piece[-1] == ":":
+            # "We share it with:" or any short line with a colon over a list is a lead-in
+            follows = found[i + 1].kind in ("item", "row") or _is_low(pieces[i + 1])
+            titles[i] = not (follows or (titles[i + 1] and tight[i]) or is_lead_in(piece))
     listed = False  # the paragraph before is a lead-in or an open item of its list
     position = 0
     while position < len(found):
@@ -217,10 +242,10 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
             position += 1
             continue
         run = position
-        while run < len(found) and titles[run]:
+        while run < len(found) and titles[run] and (run - position < 2 or tight[run - 1] == tight[position]):
             run += 1
         if run > position:
-            position = _titles(found, pieces, position, run, listed)
+            position = _titles(found, pieces, tight, position, run, listed)
             listed = found[position - 1].kind == "item"
             continue
         mark = ENUMERATOR.match(piece)
@@ -235,7 +260,9 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
     return found
 
 
-def _titles(found: list[Block], pieces: list[str], start: int, stop: int, listed: bool) -> int:
+def _titles(
+    found: list[Block], pieces: list[str], tight: list[bool], start: int, stop: int, listed: bool
+) -> int:
     """Settle a run of title-like lines; return where to go on."""
     enumerated = sum(bool(ENUMERATOR.match(p)) for p in pieces[start:stop])
     if (listed and stop - start > 1) or (stop - start > 2 and enumerated == stop - start):
@@ -247,10 +274,19 @@ def _titles(found: list[Block], pieces: list[str], start: int, stop: int, listed
     first = start
     if stop - start >= _MENU:
         first = stop - 1
-    for i in range(first, stop):
+    last = stop
+    if stop < len(found) and _ADDRESS.match(pieces[stop]):
+        while last > first and tight[last - 1]:  # the name that opens an address
+            last -= 1
+    for i in range(first, last):
         if stop < len(found) or i == 0:
             found[i] = replace(found[i], kind="heading")
     return stop
+
+
+def _is_tight(text: str, before: Block, after: Block) -> bool:
+    """Tell whether no blank line stands between two blocks."""
+    return text.count("\n", before.end, after.start) < 2
 
 
 def _is_low(piece: str) -> bool:
