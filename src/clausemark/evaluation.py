@@ -58,8 +58,6 @@ HEADLINES: Final = (
 COMPARED: Final = HEADLINES[:3]
 #: Bins of equal width of the calibration errors (Guo et al. 2017 use 15).
 BINS: Final = 15
-#: A segment that comes alone stands somewhere in its policy; most clauses stand in the middle. Left at
-#: 0 it would pass for the first words of a page, which are menus and titles (measured on the training
 
 _COUNT: Final = len(CATEGORIES)
 #: Resamples drawn at a time, which bounds the memory.
