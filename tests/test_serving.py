@@ -23,7 +23,7 @@ from clausemark.tracking import register, track
 from tiny import tiny_model, tiny_policies
 
 mlflow = pytest.importorskip("mlflow")
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("serving")]
+pytestmark = pytest.mark.slow
 
 #: A server that is not up by then will not come up, even on a busy machine.
 PATIENCE = 120.0

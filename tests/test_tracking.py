@@ -22,7 +22,7 @@ from clausemark.tracking import Registration, download_model, register, track
 from tiny import BLIND, WORDS, tiny_model, tiny_policies, write_tiny_corpus
 
 mlflow = pytest.importorskip("mlflow")
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tracking")]
+pytestmark = pytest.mark.slow
 
 TEXT = "We share cookies with advertisers. You can opt out of emails at any time."
 

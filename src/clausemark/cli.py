@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import io
 import json
 import os
 import sys
@@ -76,9 +77,13 @@ def label(
             failed += 1
             complain(error)
     if policies:
-        write(policies, formats, out)
         if text_out:
             _write_texts(policies, text_out)
+        try:
+            write(policies, formats, out)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _hush()
     if failed:
         if len(names) > 1:
             click.echo(f"clausemark: {failed} of {len(names)} documents not labeled", err=True)
@@ -257,6 +262,8 @@ def find_documents(files: Sequence[str]) -> Iterator[str]:
     for name in files:
         if name == "-":
             yield name
+        elif not name or "\0" in name or len(os.fsencode(name)) > 4096:
+            raise InputError("is not a file name", where=name[:60] or "''")
         elif Path(name).is_dir():
             found = sorted(
                 str(p) for p in Path(name).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
@@ -287,16 +294,20 @@ def write(policies: Sequence[LabeledPolicy], formats: Sequence[str], out: Path |
     from clausemark import outputs
 
     folder = _out_folder(out, formats, len(policies))
+    names = _unique_stems(policies)
     for form in formats:
         if form == "html":
             from clausemark.page import render_page
 
-            for path, policy in zip(_page_paths(policies, out, folder), policies, strict=True):
+            for name, policy in zip(names, policies, strict=True):
+                path = out if out and not folder else (folder or Path()) / f"{name}.labels.html"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(render_page(policy), encoding="utf-8", newline="")
                 click.echo(f"wrote {path}", err=True)
             continue
-        target = folder / f"labels.{form}" if folder and form != "table" else out if not folder else None
+        target = folder / f"labels.{form}" if folder else out
+        if form == "table" and (folder or len(formats) > 1):
+            target = None  # a table beside other formats is for the terminal
         if target:
             target.parent.mkdir(parents=True, exist_ok=True)
         if form == "parquet":
@@ -307,9 +318,7 @@ def write(policies: Sequence[LabeledPolicy], formats: Sequence[str], out: Path |
             target.open("w", encoding="utf-8", newline="") if target else contextlib.nullcontext(sys.stdout)
         ) as stream:
             if form == "table":
-                from rich.console import Console
-
-                outputs.print_table(policies, Console(file=stream, highlight=False))
+                outputs.print_table(policies, outputs.make_console(stream))
             elif form == "jsonl":
                 outputs.write_jsonl(policies, stream)
             else:
@@ -323,17 +332,17 @@ def _out_folder(out: Path | None, formats: Sequence[str], documents: int) -> Pat
     return None
 
 
-def _page_paths(policies: Sequence[LabeledPolicy], out: Path | None, folder: Path | None) -> list[Path]:
-    if out and not folder:
-        return [out]
-    names: list[str] = []
+def _unique_stems(policies: Sequence[LabeledPolicy]) -> list[str]:
+    """Name outputs after their documents; a second ``privacy.html`` becomes ``privacy-2``."""
+    names: dict[str, None] = {}
     for policy in policies:
-        stem = Path(policy.document.source).stem if policy.document.source != "-" else "policy"
+        source = policy.document.source
+        stem = "policy" if source == "-" else Path(source).stem
         name, number = stem, 2
         while name in names:
             name, number = f"{stem}-{number}", number + 1
-        names.append(name)
-    return [(folder or Path()) / f"{name}.labels.html" for name in names]
+        names[name] = None
+    return list(names)
 
 
 def _check_outputs(
@@ -345,16 +354,20 @@ def _check_outputs(
     if text_out and len(names) > 1 and text_out.suffix and not text_out.is_dir():
         raise InputError("several documents: --text-out must be a folder", where=text_out)
     for path in (out, text_out):
-        if path is not None and path.parent.is_file():
-            raise InputError("is a file, not a folder", where=path.parent)
+        above = next((p for p in path.parents if p.exists()), None) if path else None
+        if above and not above.is_dir():
+            raise InputError("is a file, not a folder", where=above)
+    folder = _out_folder(out, formats, len(names))
+    if folder and folder.is_file():
+        raise InputError("is a file; several outputs need a folder", where=folder)
 
 
 def _write_texts(policies: Sequence[LabeledPolicy], target: Path) -> None:
     single = len(policies) == 1 and not target.is_dir()
     if not single:
         target.mkdir(parents=True, exist_ok=True)
-    for policy in policies:
-        path = target if single else target / (Path(policy.document.source).stem + ".txt")
+    for name, policy in zip(_unique_stems(policies), policies, strict=True):
+        path = target if single else target / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(policy.document.text.encode("utf-8"))
 
@@ -392,6 +405,11 @@ def _status(doing: str) -> Iterator[None]:
         yield
 
 
+def _hush() -> None:
+    """Say nothing more, also not at shutdown: the reader of a pipe has seen enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def complain(error: Exception | str) -> None:
     """Print one line about an error to standard error."""
     from clausemark.outputs import printable
@@ -407,6 +425,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments : sequence of str, optional
         Those of the process by default.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal cannot show is replaced; what goes into a file or pipe is UTF-8.
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
     try:
         result = app.main(args=arguments, prog_name="clausemark", standalone_mode=False)
         sys.exit(result if isinstance(result, int) else 0)
@@ -424,8 +446,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         complain("interrupted")
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of a pipe has seen enough; say nothing, also not at shutdown.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _hush()
         sys.exit(0)
     except (OSError, MemoryError) as error:
         where = getattr(error, "filename", None)

@@ -38,6 +38,7 @@ __all__ = [
     "Unit",
     "digest",
     "find_files",
+    "laws_of",
     "near_duplicates",
     "read_corpus",
     "read_policy",
@@ -558,8 +559,10 @@ def statistics(policies: Iterable[Policy]) -> dict[str, Any]:
         Plain and ready for JSON: ``policies``, ``clauses``, ``unlabelled``, ``kinds`` (clauses a
         kind), ``categories`` (clauses a category, as ``primary`` and as ``any`` label),
         ``words_per_clause`` (``mean``, ``median``; words are parted by space), ``labels_per_clause``
-        (mean over labelled clauses) and ``policies_by`` (policies by unit, source, sector, country,
-        decade, law, tone and structure; ``"-"`` where a policy does not say).
+        (mean over labelled clauses), ``policies_by`` (policies by unit, source, sector, country, decade,
+        law, tone and structure; ``"-"`` where a policy does not say; of several laws each counts) and
+        what is covered: ``sector_by_decade`` and ``country_by_law`` (value -> value -> policies; what
+        does not occur together is left out).
     """
     policies = list(policies)
     clauses = [clause for policy in policies for clause in policy.clauses]
@@ -568,13 +571,6 @@ def statistics(policies: Iterable[Policy]) -> dict[str, Any]:
     kinds = Counter(clause.kind for clause in clauses)
     primary = Counter(labels[0] for labels in labelled)
     every = Counter(label for labels in labelled for label in labels)
-    values: dict[str, Counter[str]] = {
-        key: Counter(str(policy.metadata.get(key, "-")) for policy in policies)
-        for key in ("unit", "source", "sector", "country", "law", "tone", "structure")
-    }
-    values["decade"] = Counter(
-        f"{policy.metadata['year'] // 10 * 10}s" if "year" in policy.metadata else "-" for policy in policies
-    )
     return {
         "policies": len(policies),
         "clauses": len(clauses),
@@ -587,10 +583,51 @@ def statistics(policies: Iterable[Policy]) -> dict[str, Any]:
         },
         "labels_per_clause": round(sum(map(len, labelled)) / len(labelled), 3) if labelled else 0.0,
         "policies_by": {
-            key: dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-            for key, counts in sorted(values.items())
+            key: _descending(Counter(value for policy in policies for value in _values(policy, key)))
+            for key in ("country", "decade", "law", "sector", "source", "structure", "tone", "unit")
         },
+        "sector_by_decade": _cross(policies, "sector", "decade"),
+        "country_by_law": _cross(policies, "country", "law"),
     }
+
+
+def laws_of(policy: Policy) -> tuple[str, ...]:
+    """Give the laws that a policy shows.
+
+    Parameters
+    ----------
+    policy : Policy
+        Its metadata ``law`` names them, parted by commas.
+
+    Returns
+    -------
+    tuple of str
+        Each once, in the order given; empty where the metadata name none.
+    """
+    names = (name.strip() for name in str(policy.metadata.get("law", "")).split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _values(policy: Policy, key: str) -> tuple[str, ...]:
+    """Values of a policy that it is counted under: one, but each of its laws; "-" if it has none."""
+    if key == "law":
+        return laws_of(policy) or ("-",)
+    if key == "decade":
+        return (f"{policy.metadata['year'] // 10 * 10}s" if "year" in policy.metadata else "-",)
+    return (str(policy.metadata.get(key, "-")),)
+
+
+def _descending(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _cross(policies: Sequence[Policy], rows: str, columns: str) -> dict[str, dict[str, int]]:
+    """Count policies by two keys; rows and columns in order of name."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for policy in policies:
+        for row in _values(policy, rows):
+            found[row].update(_values(policy, columns))
+    return {row: dict(sorted(counts.items())) for row, counts in sorted(found.items())}
 
 
 def split_of(policy_id: str) -> Split:

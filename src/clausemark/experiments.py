@@ -17,7 +17,7 @@ import joblib
 import numpy as np
 from scipy.special import expit
 from sklearn.model_selection import GroupKFold
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from clausemark.classifier import ClauseClassifier, _best_threshold, _calibrate, make_features
 from clausemark.corpus import Policy, digest

@@ -94,7 +94,7 @@ def save_model(
     vocabulary = {
         name: sorted(block.vocabulary_, key=block.vocabulary_.__getitem__)
         for name, block in blocks.items()
-        if name != "shape"
+        if name not in ("shape", "remainder")
     }
     idf = [np.empty(0), *(blocks[name].idf_ for name in vocabulary)]
     content = {
@@ -142,17 +142,20 @@ def load_model(folder: str | Path) -> Model:
     folder = Path(folder)
     info = _read_info(folder)
     data = {}
-    for name, digest in info["files"].items():
+    for name in _FILES:
         path = folder / name
-        if name not in _FILES or not path.is_file():
+        if not path.is_file():
             raise ModelError(f"{name} is missing from the model folder", where=folder)
         data[name] = path.read_bytes()
-        if _sha(data[name]) != digest:
+        if _sha(data[name]) != info.get("files", {}).get(name):
             raise ModelError("truncated or altered: its SHA-256 is not that in model.json", where=path)
-    vocabulary: dict[str, list[str]] = json.loads(data["vocabulary.json"])
-    idf = np.load(io.BytesIO(data["idf.npy"]), allow_pickle=False)
-    weights = np.load(io.BytesIO(data["weights.npy"]), allow_pickle=False)
-    return Model(_assemble(info, vocabulary, idf, weights), info)
+    try:
+        vocabulary: dict[str, list[str]] = json.loads(data["vocabulary.json"])
+        idf = np.load(io.BytesIO(data["idf.npy"]), allow_pickle=False)
+        weights = np.load(io.BytesIO(data["weights.npy"]), allow_pickle=False)
+        return Model(_assemble(info, vocabulary, idf, weights), info)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ModelError(f"its files do not fit one another ({error})", where=folder) from None
 
 
 def _read_info(folder: Path) -> dict[str, Any]:
@@ -160,16 +163,17 @@ def _read_info(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ModelError("no model here: a model folder holds a model.json", where=folder)
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        info = json.loads(content)
         found = info["format"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ModelError("truncated or altered: not the JSON of a model", where=path) from None
     if found != FORMAT:
         raise ModelError(f"has format {found!r}, this clausemark reads {FORMAT!r}", where=path)
     claimed = info.pop("digest", "")
-    if _sha(_json(info)) != claimed:
+    if _sha(_json(info)) != claimed or _json({**info, "digest": claimed}) != content:
         raise ModelError("truncated or altered: its content does not fit its digest", where=path)
-    if tuple(info["categories"]) != CATEGORIES:
+    if tuple(info.get("categories", ())) != CATEGORIES:
         raise ModelError("has other categories than the twelve", where=path)
     info["digest"] = claimed
     return dict(info)
@@ -197,6 +201,9 @@ def _assemble(
     for name, terms in vocabulary.items():
         features.named_transformers_[name].idf_ = idf[start : start + len(terms)]
         start += len(terms)
+    width = features.transform(_SAMPLE).shape[1]
+    if weights.shape != (len(CATEGORIES), width + 1):
+        raise ValueError(f"weights of {weights.shape[1] - 1} features, not {width}")
     linear: LinearScores = pipeline["linear"]
     linear.coef_, linear.intercept_ = np.ascontiguousarray(weights[:, :-1]), weights[:, -1]
     classifier.pipeline_ = pipeline

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Opens a formula in spreadsheet programs (OWASP, "CSV Injection").
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+#: Line breaks that JSON leaves as they are and readers of lines may stop at.
+_LINE_BREAK: Final = re.compile("[\x85\u2028\u2029]")
 #: Colour of a category in the terminal; the name is always there too.
 COLORS: Final = dict(
     zip(
@@ -40,7 +44,8 @@ def write_jsonl(policies: Iterable[LabeledPolicy], stream: IO[str]) -> None:
     """
     for policy in policies:
         for record in policy.to_records():
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+            line = json.dumps(record, ensure_ascii=False)
+            stream.write(_LINE_BREAK.sub(lambda found: f"\\u{ord(found.group()):04x}", line) + "\n")
 
 
 def write_csv(policies: Iterable[LabeledPolicy], stream: IO[str]) -> None:
@@ -57,7 +62,8 @@ def write_csv(policies: Iterable[LabeledPolicy], stream: IO[str]) -> None:
     frame["labels"] = frame["labels"].map(" | ".join)
     for column in ("doc", "heading", "text"):
         frame[column] = frame[column].map(_defuse)
-    frame.to_csv(stream, index=False, lineterminator="\n")
+    # All strings in quotes: a lone carriage return in a clause would end the row otherwise.
+    frame.to_csv(stream, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
 
 
 def write_parquet(policies: Iterable[LabeledPolicy], stream: IO[bytes]) -> None:
@@ -86,6 +92,26 @@ def to_frame(policies: Iterable[LabeledPolicy]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def make_console(stream: IO[str]) -> Console:
+    """Make a console for `print_table`; it leaves a broken pipe to its caller.
+
+    Parameters
+    ----------
+    stream : text stream
+
+    Returns
+    -------
+    rich.console.Console
+    """
+    from rich.console import Console
+
+    class PipeConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return PipeConsole(file=stream, highlight=False, emoji=False)
+
+
 def print_table(policies: Sequence[LabeledPolicy], console: Console) -> None:
     """Print a policy as a table for people: a row a clause, then the sum of each category.
 
@@ -101,7 +127,7 @@ def print_table(policies: Sequence[LabeledPolicy], console: Console) -> None:
     for policy in policies:
         title = policy.document.title or policy.document.source
         table = Table(
-            title=Text(f"{title}  ({len(policy.clauses)} clauses)"), title_justify="left",
+            title=Text(f"{printable(title)}  ({len(policy.clauses)} clauses)"), title_justify="left",
             expand=True, pad_edge=False, box=None, header_style="bold",
         )  # fmt: skip
         table.add_column("#", justify="right", style="dim", no_wrap=True)

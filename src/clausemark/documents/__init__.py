@@ -32,11 +32,24 @@ _TAG: Final = re.compile(
     r"|pre|blockquote)\b[^<>]{0,2000}>)",
     re.I,
 )
+#: Largest file, and longest text in characters. The longest policies have some 200,000.
+MAX_BYTES: Final = 100_000_000
+MAX_CHARS: Final = 3_000_000
+_TOO_BIG: Final = f"has more than {MAX_BYTES // 1_000_000} MB, which no policy has"
+_TOO_LONG: Final = f"holds more than {MAX_CHARS:,} characters of text, which no policy does"
 _CHARSET: Final = re.compile(rb"""charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.I)
 #: Below that many letters a guess at the language is worth little.
-_LANGUAGE_CHARS: Final = 200
+_LANGUAGE_CHARS: Final = 300
 #: What is looked at, from the middle of the text.
-_LANGUAGE_SAMPLE: Final = 10_000
+_LANGUAGE_SAMPLE: Final = 6_000
+#: Text with that share of these words is English: 99 % of stretches of 200 characters of the policies
+#: in the corpus have 8 % or more; Dutch, which comes nearest, has some 5 %.
+_ENGLISH: Final = re.compile(
+    r"\b(?:the|and|of|to|your|you|that|with|this|our|we|are|for|not|have|will|from|or)\b", re.I
+)
+_ENGLISH_SHARE: Final = 0.1
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+_ASCII: Final = bytes(range(128))
 _JUNK: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f\ufffd]")
 #: Largest share of control and replacement characters in text.
 _JUNK_SHARE: Final = 0.02
@@ -100,6 +113,8 @@ def read_document(source: str | Path | bytes, *, name: str | None = None) -> Doc
     try:
         if source.is_dir():
             raise InputError("is a folder; name its files, or use a glob", where=label)
+        if source.stat().st_size > MAX_BYTES:
+            raise InputError(_TOO_BIG, where=label)
         data = source.read_bytes()
     except FileNotFoundError:
         raise InputError("no such file", where=label) from None
@@ -131,38 +146,17 @@ def parse_document(data: bytes | str, *, name: str = "-", media: Media | None = 
         As `read_document`.
     """
     try:
-        if isinstance(data, bytes):
-            if data[:1024].lstrip().startswith(b"%PDF-"):
-                media, data = "pdf", pdf_text(data)
-            elif media == "pdf":
-                raise InputError("is not a PDF file")
-            else:
-                data = decode(data)
-        if not data.strip():
-            raise InputError("is empty")
-        if media != "pdf" and _is_junk(data):
-            raise InputError("is binary, not text, HTML, Markdown or PDF")
+        return _parse(data, name, media)
     except InputError as error:
         raise InputError(error.message, where=name) from None
-    title = ""
-    if media is None:
-        media = "html" if _is_html(data) else "text"
-    if media == "html":
-        text, blocks, title = parse_html(data)
-    elif media == "markdown":
-        text, blocks, title = parse_markdown(data)
-    else:
-        text, blocks = data, read_lines(data)
-    if not blocks:
-        raise InputError("holds no text", where=name)
-    return Document(text, tuple(blocks), name, media, title, detect_language(text))
 
 
 def decode(data: bytes) -> str:
     """Decode text of unknown encoding.
 
-    A byte order mark counts first, then valid UTF-8, then the encoding that an HTML page declares,
-    then statistics (resiliparse).
+    A byte order mark counts first, then UTF-16 without one, then UTF-8 (a few bad bytes do not
+    make it anything else), then the encoding that an HTML page declares, then statistics
+    (resiliparse).
 
     Parameters
     ----------
@@ -180,10 +174,17 @@ def decode(data: bytes) -> str:
     ):
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, "replace")
+    if zeros := data[:2000].count(0):
+        # Text in Latin letters has its zeros in every other byte
+        even = data[:2000:2].count(0)
+        if zeros > 0.3 * len(data[:2000]) and min(even, zeros - even) < 0.05 * zeros:
+            return data.decode("utf-16-be" if 2 * even > zeros else "utf-16-le", "replace")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        pass
+        text = data.decode("utf-8", "replace")
+    if 4 * text.count("\ufffd") < len(data.translate(None, _ASCII)):
+        return text
     from resiliparse.parse.encoding import bytes_to_str, detect_encoding
 
     declared = _CHARSET.search(data, 0, 4096)
@@ -197,7 +198,7 @@ def decode(data: bytes) -> str:
 
 
 def detect_language(text: str) -> str:
-    """Guess the language of a text (resiliparse, character n-grams).
+    """Guess the language of a text: English by its function words, others by resiliparse.
 
     Parameters
     ----------
@@ -206,16 +207,52 @@ def detect_language(text: str) -> str:
     Returns
     -------
     str
-        ISO 639-1 code, ``""`` for text of under 200 characters or one that fits no language.
+        ISO 639-1 code, ``""`` for text of under 300 characters or one that fits no language.
     """
     if len(text) < _LANGUAGE_CHARS:
         return ""
     middle = len(text) // 2
     sample = text[max(0, middle - _LANGUAGE_SAMPLE // 2) : middle + _LANGUAGE_SAMPLE // 2]
+    if len(_ENGLISH.findall(sample)) >= _ENGLISH_SHARE * len(sample.split()):
+        return "en"
     from resiliparse.parse.lang import detect_fast
 
     language, _ = detect_fast(sample, cutoff=1200)
     return "" if language == "unknown" else str(language)
+
+
+def _parse(data: bytes | str, name: str, media: Media | None) -> Document:
+    if len(data) > MAX_BYTES:
+        raise InputError(_TOO_BIG)
+    if isinstance(data, str):
+        if _SURROGATE.search(data):
+            raise InputError("is not Unicode text: it holds lone surrogates")
+    elif data[:1024].lstrip().startswith(b"%PDF-"):
+        media, data = "pdf", pdf_text(data)
+    elif media == "pdf":
+        raise InputError("is not a PDF file")
+    else:
+        data = decode(data)
+    if not data.strip():
+        raise InputError("is empty")
+    if media != "pdf" and _is_junk(data):
+        raise InputError("is binary, not text, HTML, Markdown or PDF")
+    if media is None:
+        media = "html" if _is_html(data) else "text"
+    if media != "html" and len(data) > MAX_CHARS:
+        raise InputError(_TOO_LONG)
+    title = ""
+    if media == "html":
+        text, blocks, title = parse_html(data)
+    elif media == "markdown":
+        text, blocks, title = parse_markdown(data)
+    else:
+        text, blocks = data, read_lines(data)
+    if not blocks:
+        raise InputError("holds no text")
+    if len(text) > MAX_CHARS:
+        raise InputError(_TOO_LONG)
+    return Document(text, tuple(blocks), name, media, title, detect_language(text))
 
 
 def _as_path(text: str) -> Path | None:

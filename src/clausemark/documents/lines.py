@@ -88,8 +88,9 @@ def is_title(text: str) -> bool:
     """
     if not text or len(text) > _TITLE_CHARS or text[-1] in ".;,!…":
         return False
-    first = _ALNUM.search(text)
-    if not first or first.group().islower() or not _LETTER.search(text):
+    mark = ENUMERATOR.match(text)
+    first = _ALNUM.search(text, mark.end() if mark else 0)
+    if not first or first.group().islower() or not _LETTER.search(text) or _OPEN_ITEM.search(text):
         return False
     return len(text.split()) <= _TITLE_WORDS and not _NOT_TITLE.search(text) and not _ADDRESS.match(text)
 

@@ -1,0 +1,143 @@
+"""Labels: what a labeled policy holds and how it is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import clausemark
+from clausemark.errors import InputError, LanguageError, MissingExtraError, ModelError
+from clausemark.predict import Labeler
+from clausemark.taxonomy import CATEGORIES
+
+TEXT = "Sharing\n\nWe share photos with advertisers. You can opt out of photos at any time.\n"
+GERMAN = (
+    "Wir erheben Ihren Namen und Ihre Anschrift, wenn Sie bei uns ein Konto eröffnen. Die Daten werden in"
+    " der EU gespeichert und nicht an Dritte weitergegeben, es sei denn, das Gesetz verlangt es. Sie haben"
+    " das Recht auf Auskunft, Berichtigung und Löschung und können sich jederzeit an uns wenden. "
+)
+
+
+@pytest.fixture(scope="module")
+def labeler(tiny_model: Path) -> Labeler:
+    return Labeler.load(tiny_model)
+
+
+def test_every_clause_has_a_primary_label_and_twelve_scores(labeler: Labeler) -> None:
+    policy = labeler.label(TEXT)
+    assert [clause.kind for clause in policy.clauses] == ["heading", "sentence", "sentence"]
+    for number, clause in enumerate(policy.clauses):
+        assert clause.index == number
+        assert policy.document.text[clause.start : clause.end] == clause.text
+        assert clause.labels[0] == clause.primary
+        assert set(clause.labels) <= set(CATEGORIES)
+        assert tuple(clause.scores) == CATEGORIES
+        assert all(0 <= score <= 1 for score in clause.scores.values())
+        assert clause.scores[clause.primary] == max(clause.scores.values())
+        others = [clause.scores[name] for name in clause.labels]
+        assert others == sorted(others, reverse=True)
+    assert [clause.heading for clause in policy.clauses] == ["", "Sharing", "Sharing"]
+    assert policy.clauses[1].primary == "Third Party Sharing/Collection"
+    assert policy.clauses[2].primary == "User Choice/Control"
+
+
+def test_further_labels_are_those_over_their_threshold(labeler: Labeler) -> None:
+    thresholds = dict(zip(CATEGORIES, labeler.model.classifier.thresholds_, strict=True))
+    for clause in labeler.label(TEXT * 20).clauses:
+        over = {name for name, score in clause.scores.items() if score >= thresholds[name]}
+        assert set(clause.labels) == over | {clause.primary}
+
+
+def test_text_page_bytes_and_path_give_the_same_labels(labeler: Labeler, tmp_path: Path) -> None:
+    page = "<h1>Sharing</h1><p>We share photos with advertisers. You can opt out of photos at any time.</p>"
+    (tmp_path / "p.html").write_text(page, encoding="utf-8")
+    found = [
+        labeler.label(source)
+        for source in (
+            TEXT,
+            TEXT.encode(),
+            page,
+            page.encode(),
+            tmp_path / "p.html",
+            str(tmp_path / "p.html"),
+        )
+    ]
+    assert len({tuple((c.text, c.labels) for c in policy.clauses) for policy in found}) == 1
+    assert found[0].document.source == "-"
+    assert found[-1].document.source == str(tmp_path / "p.html")
+    assert labeler.label(TEXT, name="mine").to_records()[0]["doc"] == "mine"
+
+
+def test_a_clause_is_labeled_in_its_context_and_alike_each_time(labeler: Labeler) -> None:
+    first, second = labeler.label(TEXT), labeler.label(TEXT)
+    assert first == second
+
+
+def test_records_and_frame_agree(labeler: Labeler) -> None:
+    policy = labeler.label(TEXT)
+    records, frame = policy.to_records(), policy.to_frame()
+    assert list(records[0]) == [
+        "doc", "index", "kind", "start", "end", "heading", "text", "primary", "labels", "scores",
+    ]  # fmt: skip
+    assert list(frame.columns) == [*list(records[0])[:-1], *CATEGORIES]
+    assert len(frame) == len(records) == 3
+    assert frame["text"].tolist() == [record["text"] for record in records]
+    assert frame["labels"].tolist() == [record["labels"] for record in records]
+    np.testing.assert_allclose(frame[list(CATEGORIES)], [list(r["scores"].values()) for r in records])
+
+
+def test_other_languages_are_refused_unless_asked_for(labeler: Labeler) -> None:
+    with pytest.raises(
+        LanguageError, match=r"de\.txt: is not in English but, it seems, 'de'.*--any-language"
+    ):
+        labeler.label(GERMAN * 2, name="de.txt")
+    assert labeler.label(GERMAN * 2, any_language=True).clauses
+
+
+def test_english_with_some_other_words_is_english(labeler: Labeler) -> None:
+    english = (
+        "We keep your name and the address that you gave to us, and we do not share it with others. " * 6
+    )
+    assert labeler.label(english + GERMAN).clauses
+
+
+def test_what_holds_no_text_is_refused(labeler: Labeler) -> None:
+    for source in ("", " \n", b"", "<html><body></body></html>"):
+        with pytest.raises(InputError):
+            labeler.label(source)
+
+
+def test_one_word_is_a_policy_too(labeler: Labeler) -> None:
+    (clause,) = labeler.label("Privacy").clauses
+    assert clause.text == "Privacy"
+
+
+def test_hostile_text_is_only_text(labeler: Labeler) -> None:
+    for text in (
+        "w" * 20_000,
+        "\u202eevil\u202c " * 50,
+        "'; DROP TABLE x;-- ok",
+        "=1+1",
+        "𝕬" * 300,
+        "a\u0301" * 500,
+    ):
+        policy = labeler.label(text, any_language=True)
+        assert "".join(c.text for c in policy.clauses).replace(" ", "") in text.replace(" ", "")
+
+
+def test_the_model_is_found_by_folder_or_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("clausemark.predict._SHIPPED", (tmp_path / "none",))
+    with pytest.raises(ModelError, match="that ships is missing"):
+        Labeler.load()
+    monkeypatch.setitem(__import__("sys").modules, "clausemark.tracking", None)
+    with pytest.raises(MissingExtraError, match=r"clausemark\[train\]"):
+        Labeler.load("models:/clausemark@champion")
+
+
+def test_the_package_offers_its_names_on_demand() -> None:
+    assert clausemark.Labeler is Labeler
+    assert set(clausemark.__all__) >= {"Labeler", "ClauseClassifier", "__version__"}
+    with pytest.raises(AttributeError, match="no_such"):
+        clausemark.no_such  # noqa: B018
