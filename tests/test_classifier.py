@@ -102,7 +102,8 @@ def test_it_works_in_cross_validation_and_grid_search(small, clauses, labels, in
     assert cross_val_predict(small, np.array(clauses), labels, cv=3).shape == (48,)
     chances = cross_val_predict(small, clauses, indicators, cv=3, method="predict_proba")
     assert np.shape(chances) == (48, 12)
-    search = GridSearchCV(small, {"C": [0.1, 1.0]}, cv=KFold(2, shuffle=True, random_state=0)).fit(clauses, labels)
+    folds = KFold(2, shuffle=True, random_state=0)
+    search = GridSearchCV(small, {"C": [0.1, 1.0]}, cv=folds).fit(clauses, labels)
     assert search.best_score_ > 0.8
 
 

@@ -119,6 +119,7 @@ def read(text: str, media: str = "text") -> tuple[Document, list[Clause]]:
 @example("We share:\n•\nnames\n1.\nScope\n")
 @example("x" * (MAX_CHARS + 1) + ". " + "y " * MAX_CHARS)
 @example("a.\u2028 b. \x1c c")
+@example("• \x85• \x85• we\x85")
 def test_plain_text_keeps_the_contract(text: str) -> None:
     try:
         document, clauses = read(text)

@@ -324,6 +324,8 @@ def test_a_file_of_50_mb_is_read_if_its_text_is_a_policys() -> None:
 def test_50_mb_of_text_are_refused() -> None:
     with pytest.raises(InputError, match="big: holds more than 3,000,000 characters"):
         parse_document(PROSE.encode() * 500_000, name="big", media="text")
+    with pytest.raises(InputError, match="big: holds more than 3,000,000 characters"):
+        parse_document(f"<p>{PROSE}</p>" * 40_000, name="big")
 
 
 def test_a_file_of_more_than_100_mb_is_not_even_opened(tmp_path: Path) -> None:

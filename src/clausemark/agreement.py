@@ -291,7 +291,8 @@ def _kappa(table: Floats) -> Floats:
     observed = np.trace(table, axis1=-2, axis2=-1) / whole
     expected = (table.sum(axis=-1) * table.sum(axis=-2)).sum(axis=-1) / whole**2
     room = np.asarray(1 - expected)
-    return np.divide(observed - expected, room, out=np.full_like(room, np.nan), where=room > 1e-12)
+    unknown = np.full_like(room, np.nan)
+    return np.asarray(np.divide(observed - expected, room, out=unknown, where=room > 1e-12))
 
 
 def _category(table: Floats, drawn: Floats, several: bool) -> dict[str, Any]:

@@ -135,15 +135,14 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         self.n_features_in_ = 1
         self.pipeline_ = self._pipeline()
         # Vocabulary and idf know no labels: they are learnt once, the folds share them.
-        features = self.pipeline_["features"].fit_transform(frame).tocsr()
+        features = csr_matrix(self.pipeline_["features"].fit_transform(frame))
         self.out_of_fold_ = self._out_of_fold(features, targets, groups)
         scored = ~np.isnan(self.out_of_fold_).any(axis=1)
-        self.calibration_ = _calibrate(self.out_of_fold_[scored], targets[scored])
+        self.calibration_ = fit_calibration(self.out_of_fold_[scored], targets[scored])
         self.thresholds_ = np.full(len(self.classes_), 0.5)
         if self.thresholds == "tuned":
-            chances = _chances(self.out_of_fold_[scored], self.calibration_)
-            for k in range(len(self.classes_)):
-                self.thresholds_[k] = _best_threshold(chances[:, k], targets[scored, k])
+            chances = calibrate(self.out_of_fold_[scored], self.calibration_)
+            self.thresholds_ = tune_thresholds(chances, targets[scored])
         elif self.thresholds != "half":
             raise ValueError(f"thresholds is 'tuned' or 'half', not {self.thresholds!r}")
         self.pipeline_["linear"].fit(features, targets)
@@ -178,7 +177,7 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
             label vectors normalised to one.
         """
         check_is_fitted(self)
-        chances = _chances(self._scores(X), self.calibration_)
+        chances = calibrate(self._scores(X), self.calibration_)
         if self.multilabel_:
             return chances
         return np.asarray(chances / np.maximum(chances.sum(axis=1, keepdims=True), 1e-12))
@@ -197,13 +196,10 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
             and dtype int64 with 1 where a category reaches its threshold or is the primary one.
         """
         check_is_fitted(self)
-        chances = _chances(self._scores(X), self.calibration_)
-        primary = chances.argmax(axis=1)
+        chances = calibrate(self._scores(X), self.calibration_)
         if not self.multilabel_:
-            return np.asarray(self.classes_[primary])
-        given: NDArray[np.int64] = (chances >= self.thresholds_).astype(np.int64)
-        given[np.arange(len(given)), primary] = 1
-        return given
+            return np.asarray(self.classes_[chances.argmax(axis=1)])
+        return give(chances, self.thresholds_)
 
     def _targets(self, y: ArrayLike, count: int) -> NDArray[np.int64]:
         if y is None:
@@ -222,7 +218,7 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = np.unique(given)
         if len(self.classes_) < 2:
             raise ValueError(f"needs clauses of at least two classes; got only {self.classes_[0]!r}")
-        return (given[:, None] == self.classes_).astype(np.int64)
+        return np.asarray(given[:, None] == self.classes_, dtype=np.int64)
 
     def _pipeline(self) -> Pipeline:
         linear = LinearScores(self.C, self.class_weight, self.seed)
@@ -371,29 +367,79 @@ def _fold(
     return fitted.decision_function(features[test])
 
 
-def _chances(scores: NDArray[np.float64], calibration: NDArray[np.float64]) -> NDArray[np.float64]:
+def calibrate(scores: NDArray[np.float64], calibration: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn scores of shape (n_clauses, n_classes) into probabilities, as `fit_calibration` fitted."""
     return np.asarray(expit(scores * calibration[:, 0] + calibration[:, 1]))
 
 
-def _calibrate(scores: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Fit a sigmoid to the out-of-fold scores of every category (Platt 1999)."""
+def give(chances: NDArray[np.float64], thresholds: ArrayLike) -> NDArray[np.int64]:
+    """Decide which categories count: those that reach their threshold, and always the most probable.
+
+    Parameters
+    ----------
+    chances : ndarray of shape (n_clauses, n_classes)
+    thresholds : array-like of shape (n_classes,)
+
+    Returns
+    -------
+    ndarray of shape (n_clauses, n_classes), int64
+        0 and 1.
+    """
+    given: NDArray[np.int64] = (chances >= np.asarray(thresholds)).astype(np.int64)
+    given[np.arange(len(given)), chances.argmax(axis=1)] = 1
+    return given
+
+
+def fit_calibration(scores: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Fit a sigmoid to the out-of-fold scores of every category (Platt 1999).
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_clauses, n_classes)
+    targets : ndarray of shape (n_clauses, n_classes)
+        Indicators.
+
+    Returns
+    -------
+    ndarray of shape (n_classes, 2), float64
+        Slope and intercept.
+    """
     found = np.empty((targets.shape[1], 2))
     for k in range(targets.shape[1]):
         if targets[:, k].min() == targets[:, k].max():
             found[k] = 1.0, (4.0 if targets[0, k] else -4.0)
             continue
-        sigmoid = LogisticRegression(C=1e3).fit(scores[:, [k]], targets[:, k])
+        sigmoid = LogisticRegression(C=1e3, solver="newton-cholesky").fit(scores[:, [k]], targets[:, k])
         found[k] = sigmoid.coef_[0, 0], sigmoid.intercept_[0]
     return found
 
 
-def _best_threshold(chances: NDArray[np.float64], given: NDArray[np.int64]) -> float:
-    """Cut where F1 is best, halfway between the two neighbouring probabilities."""
-    if not given.any():
-        return 0.5
-    order = np.argsort(-chances, kind="stable")
-    hits = np.cumsum(given[order])
-    f1 = 2 * hits / (np.arange(1, len(order) + 1) + given.sum())
-    best = int(f1.argmax())
-    low = chances[order[best + 1]] if best + 1 < len(order) else 0.0
-    return float(np.clip((chances[order[best]] + low) / 2, 0.05, 0.95))
+def tune_thresholds(chances: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Cut each category where its F1 is best, given that the primary category always counts.
+
+    Parameters
+    ----------
+    chances : ndarray of shape (n_clauses, n_classes)
+        Out-of-fold probabilities.
+    targets : ndarray of shape (n_clauses, n_classes)
+        Indicators.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,), float64
+        Between 0.05 and 0.95; 0.5 for a category that no clause has.
+    """
+    primary = chances.argmax(axis=1)
+    found = np.full(targets.shape[1], 0.5)
+    for k in np.flatnonzero(targets.any(axis=0)):
+        free = primary != k  # the others have the category whatever the threshold
+        sure_hits, sure = targets[~free, k].sum(), int((~free).sum())
+        order = np.argsort(-chances[free, k], kind="stable")
+        ranked = chances[free, k][order]
+        hits = sure_hits + np.concatenate([[0], np.cumsum(targets[free, k][order])])
+        f1 = 2 * hits / (sure + np.arange(len(hits)) + targets[:, k].sum())
+        best = int(f1.argmax())
+        above = ranked[best - 1] if best else 1.0
+        below = ranked[best] if best < len(ranked) else 0.0
+        found[k] = np.clip((above + below) / 2, 0.05, 0.95)
+    return found

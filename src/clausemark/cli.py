@@ -108,16 +108,18 @@ def train(
     track: bool,
 ) -> None:
     """Train a model on annotated policies and save it to a folder."""
+    from clausemark import evaluation
     from clausemark.model import load_model, save_model
     from clausemark.parameters import read_parameters
-    from clausemark.training import describe, out_of_fold_metrics
+    from clausemark.training import describe
     from clausemark.training import train as fit
 
     parameters = read_parameters(params, settings)
     policies = _read_split(paths, split)
     with _status(f"training on {len(policies)} policies"):
         classifier = fit(policies, parameters)
-        metrics = out_of_fold_metrics(classifier, policies)
+        result = evaluation.evaluate(evaluation.out_of_fold_predictions(classifier, policies))
+        metrics = {"n": len(classifier.out_of_fold_)} | {k: round(v, 6) for k, v in result.figures.items()}
     info = save_model(classifier, folder, corpus=describe(policies), metrics=metrics)
     load_model(folder)
     click.echo(f"{folder}: model {info['digest'][:12]} from {len(policies)} policies", err=True)
@@ -128,8 +130,10 @@ def train(
     if track:
         from clausemark import tracking
 
-        run = tracking.track(folder, classifier, policies, experiment=experiment)
+        with _status("logging the run to MLflow"):
+            run = tracking.track(folder, classifier, policies, experiment=experiment)
         click.echo(f"MLflow run {run}", err=True)
+        _register(folder, paths, policies)
 
 
 @app.command()
@@ -237,6 +241,79 @@ def import_(paths: tuple[str, ...], out: Path, unit: Any) -> None:
     for line in report:
         click.echo(f"  {line}", err=True)
     click.echo(f"{out}: {len(policies)} policies, {sum(len(p.clauses) for p in policies)} clauses")
+
+
+@corpus.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR")
+def prepare(paths: tuple[str, ...], out: Path) -> None:
+    """Write the corpus as Parquet, a file a split, with its statistics."""
+    from clausemark.pipeline import prepare as write_tables
+
+    for path in write_tables(list(paths), out):
+        click.echo(f"wrote {path}", err=True)
+
+
+@app.command()
+@click.option("--model", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@click.option(
+    "--metrics", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Of evaluate."
+)
+@click.option("--plots", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Made by evaluate.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR")
+def report(model: Path, metrics: Path, plots: Path, out: Path) -> None:
+    """Write what evaluate measured and drew as a page: Markdown and HTML."""
+    from clausemark.pipeline import report as write_report
+
+    for path in write_report(model, metrics, plots, out):
+        click.echo(f"wrote {path}", err=True)
+
+
+@app.command()
+@click.option(
+    "--model", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Tracked before."
+)
+@click.option(
+    "--corpus", "paths", multiple=True, required=True, metavar="PATH", help="Its test policies count."
+)
+def register(model: Path, paths: tuple[str, ...]) -> None:
+    """Register a tracked model: champion if it beats the champion on the test policies, else challenger."""
+    from clausemark import tracking
+    from clausemark.corpus import read_corpus
+
+    policies = read_corpus(list(paths))
+    with _status("comparing with the champion"):
+        result = tracking.register(model, policies)
+    click.echo(str(result))
+
+
+@app.group()
+def experiments() -> None:
+    """Compare changes of parameters."""
+
+
+@experiments.command("run")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--corpus", "paths", multiple=True, default=("data/corpus",), show_default=True, metavar="PATH")
+@click.option(
+    "--params", type=click.Path(path_type=Path), default="params.yaml", show_default=True, metavar="FILE"
+)
+@click.option("--track/--no-track", default=False, show_default=True, help="Log each to MLflow.")
+def run_experiments_(folder: Path, paths: tuple[str, ...], params: Path, track: bool) -> None:
+    """Run every experiment of a folder and write the table RESULTS.md there."""
+    from clausemark import experiments as lab
+    from clausemark.parameters import read_parameters
+
+    found = lab.read_experiments(folder)
+    policies = _read_split(paths, "train")
+    results = lab.run_experiments(
+        found,
+        policies,
+        read_parameters(params),
+        track=track,
+        progress=lambda experiment: click.echo(f"{experiment.name} ...", err=True),
+    )
+    click.echo(lab.write_results(results, policies, folder), nl=False)
 
 
 def find_documents(files: Sequence[str]) -> Iterator[str]:
@@ -370,6 +447,21 @@ def _write_texts(policies: Sequence[LabeledPolicy], target: Path) -> None:
         path = target if single else target / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(policy.document.text.encode("utf-8"))
+
+
+def _register(folder: Path, paths: Iterable[str], policies: Sequence[Policy]) -> None:
+    """Register a model that was just trained, where the test policies can judge it."""
+    from clausemark import tracking
+    from clausemark.corpus import read_corpus, split_of
+
+    if any(split_of(policy.id) == "test" for policy in policies):
+        click.echo("not registered: it has learnt from test policies (use --split train)", err=True)
+        return
+    everything = read_corpus(list(paths))
+    if not any(split_of(policy.id) == "test" for policy in everything):
+        click.echo("not registered: the corpus has no test policies to judge it by", err=True)
+        return
+    click.echo(str(tracking.register(folder, everything)), err=True)
 
 
 def _read_split(paths: Iterable[str], split: str) -> list[Policy]:

@@ -16,9 +16,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 
-from clausemark.classifier import ClauseClassifier
+from clausemark.classifier import ClauseClassifier, calibrate, give
 from clausemark.clauses import Clause, segment
 from clausemark.corpus import Policy
 from clausemark.documents import Document
@@ -295,7 +294,7 @@ def predictions(labeler: Labeler, policies: Sequence[Policy]) -> Predictions:
         targets=np.array([[name in row for name in CATEGORIES] for row in labels], dtype=np.int64),
         primary=np.array([CATEGORIES.index(row[0]) for row in labels], dtype=np.int64),
         probabilities=probabilities,
-        given=_given(probabilities, classifier.thresholds_),
+        given=give(probabilities, classifier.thresholds_),
         groups=np.array(groups, dtype=np.int64),
         texts=texts,
         ids=ids,
@@ -329,13 +328,13 @@ def out_of_fold_predictions(classifier: ClauseClassifier, policies: Sequence[Pol
     data = training_set(policies)
     if scores.shape != data.targets.shape:
         raise InputError(f"the model learnt from {len(scores)} clauses, the corpus has {len(data.targets)}")
-    probabilities = expit(scores * classifier.calibration_[:, 0] + classifier.calibration_[:, 1])
+    probabilities = calibrate(scores, classifier.calibration_)
     ids = [f"{p.id}:{i}" for p in policies for i, clause in enumerate(p.clauses) if clause.labels]
     return Predictions(
         targets=data.targets,
         primary=data.primary,
         probabilities=probabilities,
-        given=_given(probabilities, classifier.thresholds_),
+        given=give(probabilities, classifier.thresholds_),
         groups=data.groups,
         texts=data.frame["text"].tolist(),
         ids=ids,
@@ -362,13 +361,6 @@ def _combine(probabilities: Floats, lengths: ArrayLike, sizes: Sequence[int]) ->
     weights = np.asarray(lengths, dtype=float)
     shares = weights / np.repeat(np.add.reduceat(weights, starts), sizes)
     return np.asarray(np.add.reduceat(probabilities * shares[:, None], starts, axis=0))
-
-
-def _given(probabilities: Floats, thresholds: Floats) -> Ints:
-    """Categories that reach their threshold, and always the most probable one."""
-    given = (probabilities >= thresholds).astype(np.int64)
-    given[np.arange(len(given)), probabilities.argmax(axis=1)] = 1
-    return given
 
 
 # Figures -----------------------------------------------------------------------------------------

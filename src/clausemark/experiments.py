@@ -15,11 +15,17 @@ from typing import Any, Final
 
 import joblib
 import numpy as np
-from scipy.special import expit
 from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 
-from clausemark.classifier import ClauseClassifier, _best_threshold, _calibrate, make_features
+from clausemark.classifier import (
+    ClauseClassifier,
+    calibrate,
+    fit_calibration,
+    give,
+    make_features,
+    tune_thresholds,
+)
 from clausemark.corpus import Policy, digest
 from clausemark.errors import InputError, MissingExtraError
 from clausemark.evaluation import (
@@ -282,15 +288,12 @@ def _cross_fitted(classifier: ClauseClassifier, found: Predictions) -> Predictio
     probabilities, given = np.empty_like(scores), np.zeros_like(targets)
     folds = GroupKFold(min(classifier.folds, len(np.unique(found.groups))))
     for rest, part in folds.split(scores, groups=found.groups):
-        calibration = _calibrate(scores[rest], targets[rest])
-        known, probabilities[part] = (
-            expit(scores[rows] * calibration[:, 0] + calibration[:, 1]) for rows in (rest, part)
-        )
+        calibration = fit_calibration(scores[rest], targets[rest])
+        probabilities[part] = calibrate(scores[part], calibration)
         cuts = np.full(targets.shape[1], 0.5)
         if classifier.thresholds == "tuned":
-            cuts[:] = [_best_threshold(known[:, k], targets[rest, k]) for k in range(len(cuts))]
-        given[part] = probabilities[part] >= cuts
-    given[np.arange(len(given)), probabilities.argmax(axis=1)] = 1
+            cuts = tune_thresholds(calibrate(scores[rest], calibration), targets[rest])
+        given[part] = give(probabilities[part], cuts)
     return replace(found, probabilities=probabilities, given=given)
 
 

@@ -12,10 +12,11 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 
+from clausemark.clauses import ClauseKind
 from clausemark.corpus import Policy, shared_runs
 from clausemark.errors import CorpusError, InputError
 from clausemark.evaluation import evaluate, predictions
@@ -90,7 +91,7 @@ def measure(
     for size in sorted({*(size for size in sizes if size < len(policies)), len(policies)}):
         chosen = sorted(learning_order(policies)[:size], key=lambda policy: policy.id)
         progress(f"training on {size} policies")
-        labeler = Labeler(Model(train(chosen, parameters)))
+        labeler = Labeler(Model(train(chosen, {"n_jobs": -1, **(parameters or {})})))
         point: dict[str, Any] = {"policies": size, "clauses": sum(len(p.clauses) for p in chosen)}
         for name, test in tests.items():
             found = evaluate(predictions(labeler, test)).to_dict()
@@ -132,32 +133,32 @@ def profile(policies: Sequence[Policy]) -> dict[str, Any]:
     Parameters
     ----------
     policies : sequence of Policy
-        At least one clause, and one with a label.
 
     Returns
     -------
     dict
         ``clauses``; ``words`` (mean, and the nine ``deciles`` of words a clause, parted by space);
-        ``kinds`` (kind -> share of the clauses); ``labels`` (category -> share of the labelled clauses
-        that state it) and ``primary`` (the same for the primary category).
+        ``kinds`` (kind -> share of the clauses); ``labels`` (category -> share of the labelled
+        sentences and items that state it: what headings are called is a matter of the scheme).
+
+    Raises
+    ------
+    CorpusError
+        If no sentence or item has a label.
     """
     clauses = [clause for policy in policies for clause in policy.clauses]
-    labelled = [clause.labels for clause in clauses if clause.labels]
-    if not labelled:
-        raise CorpusError("no clause of the policies has a label")
+    stating = [clause.labels for clause in clauses if clause.labels and clause.kind != "heading"]
+    if not stating:
+        raise CorpusError("no sentence or item of the policies has a label")
     lengths = np.array([len(clause.text.split()) for clause in clauses])
     kinds = Counter(clause.kind for clause in clauses)
-    every = Counter(name for labels in labelled for name in labels)
-    primary = Counter(labels[0] for labels in labelled)
+    labels = Counter(name for names in stating for name in names)
     deciles = np.percentile(lengths, range(10, 100, 10), method="inverted_cdf")
     return {
         "clauses": len(clauses),
         "words": {"mean": round(float(lengths.mean()), 2), "deciles": [int(words) for words in deciles]},
-        "kinds": {
-            kind: round(kinds[kind] / len(clauses), 4) for kind in ("heading", "sentence", "item")
-        },
-        "labels": {name: round(every[name] / len(labelled), 4) for name in CATEGORIES},
-        "primary": {name: round(primary[name] / len(labelled), 4) for name in CATEGORIES},
+        "kinds": {kind: round(kinds[kind] / len(clauses), 4) for kind in get_args(ClauseKind)},
+        "labels": {name: round(labels[name] / len(stating), 4) for name in CATEGORIES},
     }
 
 
@@ -169,10 +170,18 @@ def write_measured(measured: Mapping[str, Any], path: str | Path) -> None:
     measured : mapping
     path : str or pathlib.Path
         Its folder is made if missing.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(measured, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(measured, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=path) from None
 
 
 def read_measured(path: str | Path) -> dict[str, Any]:

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit
-from sklearn.metrics import f1_score
 
 from clausemark.classifier import ClauseClassifier
 from clausemark.corpus import Policy, digest
@@ -145,33 +143,4 @@ def describe(policies: Sequence[Policy]) -> dict[str, Any]:
         "policies": len(policies),
         "clauses": sum(len(policy.clauses) for policy in policies),
         "license": " and ".join(sorted({str(p.metadata.get("license", "?")) for p in policies})),
-    }
-
-
-def out_of_fold_metrics(classifier: ClauseClassifier, policies: Sequence[Policy]) -> dict[str, float | int]:
-    """Measure a classifier on its own training clauses, each scored by a fold that had not seen its policy.
-
-    Parameters
-    ----------
-    classifier : ClauseClassifier
-        As `train` returns it for these policies.
-    policies : sequence of Policy
-
-    Returns
-    -------
-    dict
-        n, top1_accuracy, micro_f1, macro_f1. Thresholds were tuned on the same scores, which makes
-        the two F1 figures slightly too good.
-    """
-    data = training_set(policies)
-    chances = expit(classifier.out_of_fold_ * classifier.calibration_[:, 0] + classifier.calibration_[:, 1])
-    primary = chances.argmax(axis=1)
-    given = (chances >= classifier.thresholds_).astype(np.int64)
-    given[np.arange(len(given)), primary] = 1
-    seen = data.targets.any(axis=0)
-    return {
-        "n": len(given),
-        "top1_accuracy": float((primary == data.primary).mean()),
-        "micro_f1": float(f1_score(data.targets, given, average="micro", zero_division=0)),
-        "macro_f1": float(f1_score(data.targets[:, seen], given[:, seen], average="macro", zero_division=0)),
     }

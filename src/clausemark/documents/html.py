@@ -8,7 +8,17 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from clausemark.documents.lines import BULLET, Block, BlockKind, is_lead_in, is_title, read_lines, resolve
+from clausemark.documents.lines import (
+    BULLET,
+    MAX_CHARS,
+    TOO_LONG,
+    Block,
+    BlockKind,
+    is_lead_in,
+    is_title,
+    read_lines,
+    resolve,
+)
 from clausemark.errors import InputError
 
 #: Never part of what a reader sees as text.
@@ -100,7 +110,7 @@ def parse_html(html: str) -> tuple[str, list[Block], str]:
     Raises
     ------
     InputError
-        If tags nest deeper than in any page that browsers show.
+        If tags nest deeper than in any page that browsers show, or the text is longer than `MAX_CHARS`.
     """
     _check_depth(html)
     parser = LexborHTMLParser(html)
@@ -139,6 +149,8 @@ def _check_depth(html: str) -> None:
 
 def _may_nest(html: str) -> bool:
     """Bound the depth from above by counting chunk by chunk, at a hundredth of the cost."""
+    if html.count("<") <= 2 * _MAX_DEPTH:
+        return False
     depth = 0
     for start in range(0, len(html), _CHUNK):
         stop = start + _CHUNK
@@ -156,6 +168,7 @@ class _Walk:
         self.pieces: list[_Piece] = []
         self.current: _Piece | None = None
         self.kinds: list[BlockKind] = ["paragraph"]
+        self.chars = 0
         self.furniture = 0
         self.bold = 0
         self.link = 0
@@ -256,6 +269,9 @@ class _Walk:
             return
         piece.text = _collapse(piece.parts)
         self.pieces.append(piece)
+        self.chars += len(piece.text)
+        if self.chars > MAX_CHARS:  # furniture included: what is refused need not be walked to its end
+            raise InputError(TOO_LONG)
         if piece.kind == "item":
             self.items[-1].append(piece)
 

@@ -13,6 +13,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, Literal
 
+#: Longest text in characters. The longest policies have some 200,000.
+MAX_CHARS: Final = 3_000_000
+TOO_LONG: Final = f"holds more than {MAX_CHARS:,} characters of text, which no policy does"
+
 BlockKind = Literal["heading", "paragraph", "item", "row"]
 
 
