@@ -256,10 +256,10 @@ def prepare(paths: tuple[str, ...], out: Path) -> None:
 
 @app.command()
 @click.option("--model", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--metrics", required=True, type=click.Path(path_type=Path), metavar="FILE")
 @click.option(
-    "--metrics", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Of evaluate."
+    "--plots", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Made by evaluate."
 )
-@click.option("--plots", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Made by evaluate.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR")
 def report(model: Path, metrics: Path, plots: Path, out: Path) -> None:
     """Write what evaluate measured and drew as a page: Markdown and HTML."""
