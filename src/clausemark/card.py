@@ -212,6 +212,7 @@ def plot_labels(ours: Mapping[str, Any], real: Mapping[str, Any]) -> Figure:
                 ax.text(share + 0.3, row + offset, f"{share:.1f}", va="center", fontsize=8)
         ax.set_yticks(rows, list(CATEGORIES))
         ax.invert_yaxis()
+        ax.margins(x=0.08)  # room for the figures
         ax.set(xlabel="% of sentences and items that state it")
         ax.grid(False, axis="y")
         ax.tick_params(axis="y", length=0)
@@ -234,7 +235,7 @@ def _learning_curve(measured: Mapping[str, Any], name: str, title: str) -> Figur
             for point in measured["curve"]
         }
     )
-    figure.axes[0].set_title(f"Learning curve: {title}")
+    figure.axes[0].set_title(f"Learning curve: {title}", loc="left")
     return figure
 
 

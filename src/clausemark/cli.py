@@ -254,6 +254,59 @@ def prepare(paths: tuple[str, ...], out: Path) -> None:
         click.echo(f"wrote {path}", err=True)
 
 
+@corpus.command()
+@click.argument("table", type=click.Path(path_type=Path), metavar="TSV")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE")
+def second(table: Path, out: Path) -> None:
+    """Import second annotations: policy, clause, first codes, second codes."""
+    from clausemark.agreement import import_second, write_second
+
+    records = import_second(table)
+    write_second(records, out)
+    click.echo(f"{out}: {len(records)} clauses annotated twice")
+
+
+@corpus.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--reference", required=True, metavar="DIR", help="Your copy of OPP-115.")
+@click.option("--params", type=click.Path(path_type=Path), metavar="FILE", help="YAML; section train.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A parameter, over the file.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE")
+def measure(
+    paths: tuple[str, ...], reference: str, params: Path | None, settings: tuple[str, ...], out: Path
+) -> None:
+    """Measure the corpus against real policies: learning curve, distributions, originality."""
+    from clausemark.corpus import read_corpus
+    from clausemark.parameters import read_parameters
+    from clausemark.reference import measure as compare
+    from clausemark.reference import write_measured
+
+    found = compare(
+        read_corpus(list(paths)),
+        Path(reference),
+        parameters=read_parameters(params, settings),
+        progress=lambda doing: click.echo(f"{doing} ...", err=True),
+    )
+    write_measured(found, out)
+    click.echo(f"wrote {out}", err=True)
+
+
+@corpus.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--second", "annotations", required=True, type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--measured", "figures", required=True, type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE")
+def card(paths: tuple[str, ...], annotations: Path, figures: Path, out: Path) -> None:
+    """Write the dataset card with its tables and plots."""
+    from clausemark.agreement import read_second
+    from clausemark.card import write_card
+    from clausemark.corpus import read_corpus
+    from clausemark.reference import read_measured
+
+    for path in write_card(read_corpus(list(paths)), read_second(annotations), read_measured(figures), out):
+        click.echo(f"wrote {path}", err=True)
+
+
 @app.command()
 @click.option("--model", required=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--metrics", required=True, type=click.Path(path_type=Path), metavar="FILE")

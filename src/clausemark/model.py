@@ -195,7 +195,7 @@ def _assemble(
     features = pipeline["features"]
     for name, block, _ in features.transformers:
         if name in vocabulary:
-            block.set_params(vocabulary={term: i for i, term in enumerate(vocabulary[name])})
+            block.set_params(vocabulary=_Terms((term, i) for i, term in enumerate(vocabulary[name])))
     features.fit(_SAMPLE)  # learns nothing but the columns: the vocabularies are given
     start = 0
     for name, terms in vocabulary.items():
@@ -208,6 +208,13 @@ def _assemble(
     linear.coef_, linear.intercept_ = np.ascontiguousarray(weights[:, :-1]), weights[:, -1]
     classifier.pipeline_ = pipeline
     return classifier
+
+
+class _Terms(dict[str, int]):
+    """A vocabulary that is shared, not copied, when scikit-learn clones: 300,000 terms take a second."""
+
+    def __deepcopy__(self, memo: object) -> _Terms:
+        return self
 
 
 _SAMPLE: Final = pd.DataFrame(

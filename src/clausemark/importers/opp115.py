@@ -80,7 +80,8 @@ def import_opp115(
         three annotators gave it.
 
     Sentences
-        are the clauses of the whole policy, none of which crosses a segment. An annotator marks a
+        are the clauses of the whole policy, none of which crosses a segment; the segment, which the
+        annotators read at one go, is their paragraph. An annotator marks a
         sentence with a category where one of their spans of that category covers at least three
         characters of it. A span whose offsets are missing or known to be wrong is looked up by its
         text, and used where that stands in the segment exactly once. A practice without any usable
@@ -327,7 +328,7 @@ def _sentence_clauses(
             if chars >= min(MIN_OVERLAP, size):
                 evidence.append(_Evidence(practice.annotator, practice.category, chars))
         labels, votes = _label(evidence, majority.get(number, frozenset()))
-        yield AnnotatedClause(" ".join(clause.text.split()), clause.kind, clause.paragraph, labels, votes)
+        yield AnnotatedClause(" ".join(clause.text.split()), clause.kind, number, labels, votes)
 
 
 def _size(text: str) -> int:
