@@ -108,22 +108,15 @@ def train(
     track: bool,
 ) -> None:
     """Train a model on annotated policies and save it to a folder."""
-    from clausemark import evaluation
-    from clausemark.model import load_model, save_model
     from clausemark.parameters import read_parameters
-    from clausemark.training import describe
-    from clausemark.training import train as fit
+    from clausemark.pipeline import make_model
 
     parameters = read_parameters(params, settings)
     policies = _read_split(paths, split)
     with _status(f"training on {len(policies)} policies"):
-        classifier = fit(policies, parameters)
-        result = evaluation.evaluate(evaluation.out_of_fold_predictions(classifier, policies))
-        metrics = {"n": len(classifier.out_of_fold_)} | {k: round(v, 6) for k, v in result.figures.items()}
-    info = save_model(classifier, folder, corpus=describe(policies), metrics=metrics)
-    load_model(folder)
+        classifier, info = make_model(policies, parameters, folder)
     click.echo(f"{folder}: model {info['digest'][:12]} from {len(policies)} policies", err=True)
-    for name, value in metrics.items():
+    for name, value in info["metrics"].items():
         click.echo(
             f"  {name:28} {value:.4f}" if isinstance(value, float) else f"  {name:28} {value}", err=True
         )

@@ -1,20 +1,22 @@
-"""Stages of the pipeline that are no more than files: what dvc.yaml runs beside training and measuring."""
+"""Stages of the pipeline, as dvc.yaml runs them: from the corpus to tables, a model folder, a report."""
 
 from __future__ import annotations
 
 import html
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from clausemark.corpus import Paths, read_corpus, statistics, to_datasets
+from clausemark.classifier import ClauseClassifier
+from clausemark.corpus import Paths, Policy, read_corpus, statistics, to_datasets
 from clausemark.errors import InputError
-from clausemark.evaluation import HEADLINES
-from clausemark.model import load_model
+from clausemark.evaluation import HEADLINES, evaluate, out_of_fold_predictions
+from clausemark.model import load_model, save_model
+from clausemark.training import describe, train
 
-__all__ = ["prepare", "report"]
+__all__ = ["make_model", "prepare", "report"]
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}"
@@ -57,6 +59,39 @@ def prepare(paths: Paths, folder: str | Path) -> list[Path]:
         written.append(folder / f"{name}.parquet")
         rows.to_parquet(written[-1])
     return written
+
+
+def make_model(
+    policies: Sequence[Policy], parameters: Mapping[str, Any], folder: str | Path
+) -> tuple[ClauseClassifier, dict[str, Any]]:
+    """Train a model, measure it out of fold and save it.
+
+    Parameters
+    ----------
+    policies : sequence of Policy
+        At least two.
+    parameters : mapping
+        Of `clausemark.classifier.ClauseClassifier`.
+    folder : str or pathlib.Path
+        Where to save it.
+
+    Returns
+    -------
+    classifier : ClauseClassifier
+        As trained, with its out-of-fold scores.
+    info : dict
+        Content of the folder's model.json. The same policies, parameters and versions give the same
+        bytes.
+
+    Raises
+    ------
+    CorpusError, InputError, ModelError
+        As `clausemark.training.train` and `clausemark.model.save_model`.
+    """
+    classifier = train(policies, parameters)
+    result = evaluate(out_of_fold_predictions(classifier, policies))
+    metrics = {"n": len(classifier.out_of_fold_)} | {k: round(v, 6) for k, v in result.figures.items()}
+    return classifier, save_model(classifier, folder, corpus=describe(policies), metrics=metrics)
 
 
 def report(model: str | Path, metrics: str | Path, plots: str | Path, folder: str | Path) -> list[Path]:

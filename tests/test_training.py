@@ -1,0 +1,84 @@
+"""Training: from annotated policies to a classifier."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from clausemark.corpus import AnnotatedClause, Policy
+from clausemark.errors import CorpusError, InputError
+from clausemark.taxonomy import CATEGORIES
+from clausemark.training import describe, make_classifier, train, training_set
+from tiny import tiny_policies
+
+FPC, TPS = CATEGORIES[:2]
+METADATA = {"name": "x", "unit": "clause", "source": "written", "license": "Apache-2.0"}
+
+
+def policy(name: str, *clauses: tuple[str, tuple[str, ...]], **metadata: object) -> Policy:
+    annotated = tuple(AnnotatedClause(text, "sentence", 0, labels) for text, labels in clauses)
+    return Policy(name, annotated, {**METADATA, "name": name, **metadata})
+
+
+def test_a_row_a_clause_with_its_labels_primary_and_policy():
+    data = training_set(
+        [policy("a", ("We collect and share.", (TPS, FPC))), policy("b", ("We collect.", (FPC,)))]
+    )
+    assert data.targets[:, :2].tolist() == [[1, 1], [1, 0]]
+    assert data.primary.tolist() == [1, 0]
+    assert data.groups.tolist() == [0, 1]
+
+
+def test_clauses_without_a_label_are_context_only():
+    data = training_set(
+        [policy("a", ("Not labeled.", ()), ("We collect.", (FPC,)), ("Nor this.", ()), partial=True)]
+    )
+    assert data.frame["text"].tolist() == ["We collect."]
+    assert data.frame["previous"].tolist() == ["Not labeled."]
+    assert data.frame["next"].tolist() == ["Nor this."]
+
+
+def test_context_never_crosses_policies():
+    data = training_set([policy("a", ("One.", (FPC,))), policy("b", ("Two.", (TPS,)))])
+    assert data.frame["previous"].tolist() == data.frame["next"].tolist() == ["", ""]
+
+
+def test_a_model_learns_a_tiny_corpus_and_the_same_one_each_time():
+    policies = tiny_policies("train")
+    one, two = (train(policies, {"folds": 2}) for _ in range(2))
+    data = training_set(policies)
+    assert (one.predict(data.frame) == data.targets).mean() > 0.95
+    np.testing.assert_array_equal(one.decision_function(data.frame), two.decision_function(data.frame))
+
+
+def test_what_it_was_trained_on_is_described():
+    policies = tiny_policies("train")
+    found = describe(policies)
+    assert found["policies"] == len(policies)
+    assert found["clauses"] == sum(len(p.clauses) for p in policies)
+    assert found["digest"] == describe(policies)["digest"] != describe(policies[:-1])["digest"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"c": 1.0}, "no parameter 'c'; there are"),
+        ({"weights": {"footer": 1}}, "unknown block"),
+        ({"C": -1}, "training failed"),
+    ],
+)
+def test_bad_parameters_are_named(parameters, message):
+    with pytest.raises(InputError, match=message):
+        train(tiny_policies("train"), parameters)
+
+
+def test_too_little_to_learn_from_is_an_error():
+    with pytest.raises(CorpusError, match="two policies"):
+        train(tiny_policies("train")[:1])
+    with pytest.raises(CorpusError, match="has a label"):
+        train([policy("a", ("x", ()), partial=True), policy("b", ("y", ()), partial=True)])
+
+
+def test_a_classifier_is_built_from_names():
+    assert make_classifier({"C": 2.0}).C == 2.0
+    assert make_classifier().get_params() == make_classifier({}).get_params()
