@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import importlib.util
 import io
 import json
 import os
@@ -120,7 +121,9 @@ def train(
         click.echo(
             f"  {name:28} {value:.4f}" if isinstance(value, float) else f"  {name:28} {value}", err=True
         )
-    if track:
+    if track and importlib.util.find_spec("mlflow") is None:
+        click.echo("not tracked: pip install 'clausemark[train]' logs trainings to MLflow", err=True)
+    elif track:
         from clausemark import tracking
 
         with _status("logging the run to MLflow"):
