@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from clausemark import Labeler
-from clausemark.corpus import digest, read_corpus, statistics
+from clausemark.agreement import SecondAnnotation, write_second
+from clausemark.corpus import digest, read_corpus, read_policy, statistics
 from clausemark.errors import CorpusError, InputError
 from clausemark.evaluation import evaluate, predictions
 from clausemark.model import load_model
@@ -106,6 +107,13 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     write_tiny_corpus(folder / "data" / "corpus")
+    shutil.copy(ROOT / "data" / "measured.json", folder / "data")
+    policy = read_policy(min((folder / "data" / "corpus").glob("*.jsonl")))
+    twice = [
+        SecondAnnotation(policy.id, number, clause.labels, clause.labels)
+        for number, clause in enumerate(policy.clauses)
+    ]
+    write_second(twice, folder / "data" / "second.jsonl")
     for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
         git(folder, *command)
     return folder
