@@ -16,7 +16,7 @@ export DVC_NO_ANALYTICS = 1
 help:
 	@echo "make label                    label the sample policy: table here, page in $(OUT)/"
 	@echo "make label POLICY=FILE        label yours: HTML, text, Markdown, PDF, glob, or - for standard input"
-	@echo "make train                    retrain: dvc repro (prepare, train, evaluate, report, ship)"
+	@echo "make train                    retrain: dvc repro (prepare, train, evaluate, report, card, ship)"
 	@echo "make experiments              run all experiments and write their table"
 	@echo "make benchmark                seconds and memory of labeling and training"
 	@echo "make test                     run all tests"
