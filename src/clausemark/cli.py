@@ -13,7 +13,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -81,7 +81,7 @@ def label(
         if text_out:
             _write_texts(policies, text_out)
         try:
-            write(policies, formats, out)
+            write(policies, formats, out, labeler.thresholds)
             sys.stdout.flush()
         except BrokenPipeError:
             _hush()
@@ -406,7 +406,12 @@ def find_documents(files: Sequence[str]) -> Iterator[str]:
             yield name
 
 
-def write(policies: Sequence[LabeledPolicy], formats: Sequence[str], out: Path | None) -> None:
+def write(
+    policies: Sequence[LabeledPolicy],
+    formats: Sequence[str],
+    out: Path | None,
+    thresholds: Mapping[str, float] | None = None,
+) -> None:
     """Write labeled policies in one or more formats.
 
     Parameters
@@ -416,6 +421,8 @@ def write(policies: Sequence[LabeledPolicy], formats: Sequence[str], out: Path |
         Of `FORMATS`.
     out : pathlib.Path, optional
         File or folder; the terminal (the current folder for html) by default.
+    thresholds : mapping of str to float, optional
+        Of the categories, for the page.
     """
     from clausemark import outputs
 
@@ -428,7 +435,7 @@ def write(policies: Sequence[LabeledPolicy], formats: Sequence[str], out: Path |
             for name, policy in zip(names, policies, strict=True):
                 path = out if out and not folder else (folder or Path()) / f"{name}.labels.html"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(render_page(policy), encoding="utf-8", newline="")
+                path.write_text(render_page(policy, thresholds=thresholds), encoding="utf-8", newline="")
                 click.echo(f"wrote {path}", err=True)
             continue
         target = folder / f"labels.{form}" if folder else out

@@ -27,7 +27,8 @@ from clausemark.taxonomy import CODE_OF, CODES
 if TYPE_CHECKING:
     from clausemark.predict import LabeledClause, LabeledPolicy
 
-#: A clause is uncertain where its best score is below the one, or leads the next by less than the other.
+#: A clause is uncertain where its best score is below the one, or leads the best category that was not
+#: given by less than the other.
 UNCERTAIN_BELOW: Final = 0.5
 UNCERTAIN_MARGIN: Final = 0.15
 
@@ -145,7 +146,8 @@ def render_page(
             for index, words in (explanations or {}).items()
         },
     }
-    return _render("policy.html", styles=("base.css", "policy.css"), script="policy.js", data=data, **_view(policy))
+    styles = ("base.css", "policy.css")
+    return _render("policy.html", styles=styles, script="policy.js", data=data, **_view(policy))
 
 
 def render_fragment(policy: LabeledPolicy) -> str:
@@ -173,11 +175,12 @@ def is_uncertain(clause: LabeledClause) -> bool:
     Returns
     -------
     bool
-        True where the best score is below `UNCERTAIN_BELOW`, or leads the next one by less than
-        `UNCERTAIN_MARGIN`.
+        True where the primary category scores below `UNCERTAIN_BELOW`, or leads the best of those
+        that were not given by less than `UNCERTAIN_MARGIN`.
     """
-    best, second = sorted(clause.scores.values(), reverse=True)[:2]
-    return best < UNCERTAIN_BELOW or best - second < UNCERTAIN_MARGIN
+    best = clause.scores[clause.primary]
+    rival = max((s for name, s in clause.scores.items() if name not in clause.labels), default=0.0)
+    return best < UNCERTAIN_BELOW or best - rival < UNCERTAIN_MARGIN
 
 
 def show(text: str) -> str:
@@ -221,7 +224,10 @@ def _view(policy: LabeledPolicy) -> dict[str, Any]:
 
 def _mark(clause: LabeledClause) -> _Mark:
     # Scores in hundredths, "a97d2": only what can be seen in a bar is worth its bytes.
-    scores = ((letter, round(100 * clause.scores.get(name, 0.0))) for letter, name in zip(_LETTERS, CODE_OF, strict=True))
+    scores = (
+        (letter, round(100 * clause.scores.get(name, 0.0)))
+        for letter, name in zip(_LETTERS, CODE_OF, strict=True)
+    )
     return _Mark(
         clause.index,
         show(clause.text),

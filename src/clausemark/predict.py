@@ -159,6 +159,11 @@ class Labeler:
             return cls(load_model(_download(str(source))))
         return cls(load_model(source))
 
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Probability from which on each category is given."""
+        return dict(zip(CATEGORIES, map(float, self.model.classifier.thresholds_), strict=True))
+
     def label(
         self, source: str | Path | bytes, *, name: str | None = None, any_language: bool = False
     ) -> LabeledPolicy:

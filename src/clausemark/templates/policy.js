@@ -167,7 +167,7 @@
       doubt.textContent =
         ranked[0][1] < data.uncertain[0]
           ? `Uncertain: no score reaches ${data.uncertain[0].toFixed(2)}.`
-          : `Uncertain: the two best scores are less than ${data.uncertain[1].toFixed(2)} apart.`;
+          : `Uncertain: a category that was not given scores less than ${data.uncertain[1].toFixed(2)} below.`;
     }
     const body = $("#scores");
     body.textContent = "";
