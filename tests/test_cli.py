@@ -270,3 +270,39 @@ def test_output_is_utf_8_whatever_the_locale(tiny_model: Path) -> None:
     out, err = process.communicate()
     assert (process.returncode, err) == (0, b"")
     assert texts(out.decode("utf-8")) == ["We share “photos” – 数据."]
+
+
+# explain -----------------------------------------------------------------------------------------
+
+
+def explained(tiny_model: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    save("page.html")
+    with pytest.raises(SystemExit) as caught:
+        main(["explain", "page.html", "--model", str(tiny_model), *arguments])
+    out, err = capsys.readouterr()
+    return int(caught.value.code or 0), out, err
+
+
+def test_explain_names_the_reasons_of_every_clause(
+    tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = explained(tiny_model, capsys)
+    assert code == 0
+    assert SENTENCE in out
+
+
+def test_explained_contributions_add_up(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = explained(tiny_model, capsys, "--clause", "1", "--category", "TPS", "--json", "--top", "5")
+    assert code == 0
+    found = json.loads(out)
+    total = found["intercept"] + found["rest"] + sum(part["value"] for part in found["contributions"])
+    assert total == pytest.approx(found["score"], abs=1e-4)
+
+
+@pytest.mark.parametrize("wrong", [("--clause", "99"), ("--category", "Cookies"), ("--top", "-1")])
+def test_explain_refuses_what_is_not_there(
+    tiny_model: Path, capsys: pytest.CaptureFixture[str], wrong: tuple[str, str]
+) -> None:
+    code, _, err = explained(tiny_model, capsys, *wrong)
+    assert code == 2
+    assert len(err.splitlines()) == 1

@@ -8,8 +8,9 @@ from html.parser import HTMLParser
 import pytest
 
 from clausemark.documents import parse_document
-from clausemark.page import render_fragment, render_page
-from clausemark.predict import LabeledPolicy, Labeler
+from clausemark.page import is_uncertain, render_fragment, render_page
+from clausemark.predict import LabeledClause, LabeledPolicy, Labeler
+from clausemark.taxonomy import CATEGORIES
 
 HOSTILE = (
     """<script>alert(1)</script> & "quotes" 'too'

@@ -92,6 +92,58 @@ def label(
 
 
 @app.command()
+@click.argument("file", metavar="FILE")
+@click.option("--clause", "index", type=int, metavar="N", help="Number in the table of label, from 0.")
+@click.option("--category", metavar="NAME|CODE", help="Explain this one.  [default: each clause's primary]")
+@click.option(
+    "--top", type=click.IntRange(min=0), default=15, show_default=True, metavar="N",
+    help="Contributions to print of a clause.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; without --clause a line a clause.")
+@click.option("--model", metavar="DIR", help="Model folder, or MLflow URI.  [default: the one that ships]")
+@click.option("--any-language", is_flag=True, help="Explain text that is not English all the same.")
+def explain(
+    file: str,
+    index: int | None,
+    category: str | None,
+    top: int,
+    as_json: bool,
+    model: str | None,
+    any_language: bool,
+) -> None:
+    """Explain labels: what every word and context field adds to a score, - for standard input.
+
+    Without --clause every clause gets a line with its three strongest reasons.
+    """
+    from clausemark import explain as reasons
+    from clausemark.outputs import make_console
+    from clausemark.predict import Labeler
+
+    if category is not None:
+        category = reasons.find_category(category)
+    labeler = Labeler.load(model)
+    source = sys.stdin.buffer.read() if file == "-" else Path(file)
+    policy = labeler.label(source, name=file, any_language=any_language)
+    console = make_console(sys.stdout)
+    if index is not None:
+        found = reasons.explain(labeler, policy, index, category)
+        if as_json:
+            record = found.strongest(top).to_dict()
+            record["spans"] = [span._asdict() for span in reasons.spans(found)]
+            click.echo(json.dumps(record, indent=1))
+        else:
+            reasons.render(found, console, top)
+        return
+    for found in reasons.explain_policy(labeler, policy, top if as_json else 3, category):
+        if as_json:
+            click.echo(json.dumps(found.to_dict()))
+        elif console.is_terminal:
+            console.print(reasons.render_line(found), no_wrap=True, overflow="ellipsis")
+        else:
+            console.print(reasons.render_line(found), soft_wrap=True)
+
+
+@app.command()
 @click.option("--corpus", "paths", multiple=True, required=True, metavar="PATH", help="File or folder.")
 @click.option("--model", "folder", required=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--params", type=click.Path(path_type=Path), metavar="FILE", help="YAML; section train.")

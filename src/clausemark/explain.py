@@ -17,6 +17,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from math import fsum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -389,7 +390,8 @@ def render(explanation: Explanation, console: Console, top: int = 15) -> None:
             f" {explanation.threshold:.3f}; score {explanation.score:+.3f}\n",
         )
     )
-    console.print(highlighted(explanation), Text())
+    console.print(highlighted(explanation))
+    console.print()
     sums = Table(box=None, pad_edge=False, header_style="bold")
     sums.add_column("block")
     sums.add_column("sum", justify="right")
@@ -397,9 +399,10 @@ def render(explanation: Explanation, console: Console, top: int = 15) -> None:
         sums.add_row(name, _number(value))
     sums.add_row("intercept", _number(explanation.intercept))
     sums.add_row(Text("score", style="bold"), _number(explanation.score))
-    console.print(sums, Text())
+    console.print(sums)
     if not shown.contributions:
         return
+    console.print()
     terms = Table(box=None, pad_edge=False, header_style="bold")
     terms.add_column("block")
     terms.add_column("term", overflow="fold")
@@ -485,15 +488,22 @@ def show_term(contribution: Contribution) -> str:
     return f'"{printable(term)}"'
 
 
+#: Names of the columns of each block, as long as the block lives: inverting a vocabulary of 100,000
+#: terms takes longer than reading a document.
+_NAMES: Final[WeakKeyDictionary[Any, list[str]]] = WeakKeyDictionary()
+
+
 def _terms(block: Any) -> list[str]:
-    """Name the columns of a block of features."""
+    """Name the columns of a fitted block of features."""
     if isinstance(block, ShapeFeatures):
         return list(block.NAMES)
-    vocabulary: dict[str, int] = block.vocabulary_
-    terms = [""] * len(vocabulary)
-    for term, column in vocabulary.items():  # not in order; sorting 300,000 terms takes long
-        terms[column] = term
-    return terms
+    if block not in _NAMES:
+        vocabulary: dict[str, int] = block.vocabulary_
+        terms = [""] * len(vocabulary)
+        for term, column in vocabulary.items():
+            terms[column] = term
+        _NAMES[block] = terms
+    return _NAMES[block]
 
 
 #: The stretches of text that an occurrence of an n-gram covers.
