@@ -25,6 +25,7 @@ from clausemark.explain import (
     explain,
     explain_policy,
     highlighted,
+    reasons,
     render,
     render_line,
     show_term,
@@ -370,3 +371,13 @@ def test_the_edge_of_a_word_shows_in_n_grams_of_characters() -> None:
     assert show_term(Contribution("chars", " opt", 1.0)) == '"_opt"'
     assert show_term(Contribution("words", "opt out", 1.0)) == '"opt out"'
     assert show_term(Contribution("shape", "words<=3", 1.0)) == "words<=3"
+
+
+def test_the_reading_view_gets_words_and_context_that_count() -> None:
+    labeler = Labeler.load()
+    policy = labeler.label(EXAMPLE)
+    found = reasons(labeler, policy, top=5)
+    assert list(found) == [clause.index for clause in policy.clauses]
+    assert all(len(words) <= 5 for words in found.values())
+    index = next(c.index for c in policy.clauses if c.text == "We do not sell your personal data to anyone.")
+    assert "heading: share" in [word for word, _ in found[index]]

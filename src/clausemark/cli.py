@@ -13,7 +13,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,7 +24,7 @@ from clausemark.errors import ClausemarkError, InputError
 
 if TYPE_CHECKING:
     from clausemark.corpus import Policy
-    from clausemark.predict import LabeledPolicy
+    from clausemark.predict import LabeledPolicy, Labeler
 
 FORMATS = ("table", "jsonl", "csv", "parquet", "html")
 #: What a folder is searched for.
@@ -81,7 +81,7 @@ def label(
         if text_out:
             _write_texts(policies, text_out)
         try:
-            write(policies, formats, out, labeler.thresholds)
+            write(policies, formats, out, labeler)
             sys.stdout.flush()
         except BrokenPipeError:
             _hush()
@@ -462,7 +462,7 @@ def write(
     policies: Sequence[LabeledPolicy],
     formats: Sequence[str],
     out: Path | None,
-    thresholds: Mapping[str, float] | None = None,
+    labeler: Labeler,
 ) -> None:
     """Write labeled policies in one or more formats.
 
@@ -473,8 +473,8 @@ def write(
         Of `FORMATS`.
     out : pathlib.Path, optional
         File or folder; the terminal (the current folder for html) by default.
-    thresholds : mapping of str to float, optional
-        Of the categories, for the page.
+    labeler : Labeler
+        Who labeled them, for the reasons on the page.
     """
     from clausemark import outputs
 
@@ -482,12 +482,17 @@ def write(
     names = _unique_stems(policies)
     for form in formats:
         if form == "html":
+            from clausemark.explain import reasons
             from clausemark.page import render_page
 
             for name, policy in zip(names, policies, strict=True):
                 path = out if out and not folder else (folder or Path()) / f"{name}.labels.html"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(render_page(policy, thresholds=thresholds), encoding="utf-8", newline="")
+                path.write_text(
+                    render_page(policy, thresholds=labeler.thresholds, explanations=reasons(labeler, policy)),
+                    encoding="utf-8",
+                    newline="",
+                )
                 click.echo(f"wrote {path}", err=True)
             continue
         target = folder / f"labels.{form}" if folder else out

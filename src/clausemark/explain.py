@@ -321,6 +321,32 @@ def find_category(name: str) -> str:
     raise InputError(f"no category is called {name!r}; their codes are {', '.join(CODES)}")
 
 
+def reasons(labeler: Labeler, policy: LabeledPolicy, top: int = 6) -> dict[int, list[tuple[str, float]]]:
+    """Name what made the primary category of every clause, for the reading view.
+
+    Parameters
+    ----------
+    labeler : Labeler
+    policy : LabeledPolicy
+    top : int
+        Most reasons a clause.
+
+    Returns
+    -------
+    dict of int to list of (str, float)
+        Index of the clause -> its strongest n-grams of words, those of context with the name of
+        their field, and what each adds to the score.
+    """
+    return {
+        found.index: [
+            (part.term if part.block == "words" else f"{part.block}: {part.term}", part.value)
+            for part in found.contributions
+            if part.block != "chars"  # parts of words tell a reader little
+        ][:top]
+        for found in explain_policy(labeler, policy, top=4 * top)
+    }
+
+
 def spans(explanation: Explanation) -> list[Span]:
     """Lay the weight of a clause's own n-grams on its words.
 
