@@ -57,7 +57,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         steps = {
             f"label {len(given.files)} document(s)": (
-                "label", "--model", given.model, "--format", "jsonl", "--out", f"{folder}/l.jsonl", *given.files,
+                "label", "--model", given.model, "--format", "jsonl", "--out", f"{folder}/l.jsonl",
+                *given.files,
             ),
             "evaluate on the test policies": (
                 "evaluate", "--model", given.model, "--corpus", given.corpus, "--split", "test", "--json",
