@@ -66,7 +66,9 @@ def read_figures(labeler: Labeler, source: str | Path) -> dict[str, float] | Non
 def render(policy: Policy, clauses: tuple[AnnotatedClause, ...]) -> str:
     """Make a page of clauses; its title is the name of the organisation, as often in the world."""
     body = "".join(TAGS[clause.kind].format(html.escape(clause.text)) for clause in clauses)
-    return f"<html><head><title>{html.escape(policy.metadata['name'])}</title></head><body>{body}</body></html>"
+    return (
+        f"<html><head><title>{html.escape(policy.metadata['name'])}</title></head><body>{body}</body></html>"
+    )
 
 
 def read_pages(labeler: Labeler) -> list[Page]:
@@ -164,7 +166,8 @@ def by_kind(pages: list[Page], found: np.ndarray) -> list[str]:
         wrong = [f"{p.id} {s:.2f}" for p, s in members if (s >= POLICY_SCORE) != is_policy]
         rows.append(
             f"| {kind} | {'yes' if is_policy else 'no'} | {len(members)} | {len(members) - len(wrong)} "
-            f"| {np.median([s for _, s in members]):.2f} | {', '.join(wrong[:6])}{' ...' * (len(wrong) > 6)} |"
+            f"| {np.median([s for _, s in members]):.2f} "
+            f"| {', '.join(wrong[:6])}{' ...' * (len(wrong) > 6)} |"
         )
     return rows
 
@@ -208,7 +211,9 @@ def main() -> None:
         "|---|---|---|---|---|",
         measure("first half, pages, ten-fold cross-validation", truth(short), crossed[: len(short)]),
         measure("**second half, pages**", truth(held), scores(held, weights, bias)),
-        measure("second half, pages and corpus", truth(held + policies), scores(held + policies, weights, bias)),
+        measure(
+            "second half, pages and corpus", truth(held + policies), scores(held + policies, weights, bias)
+        ),
     ]
     for name, other in (("first", by_first), ("second", by_second)):
         again = [p for p in read_pages(other) if p.half == "test"]
@@ -219,7 +224,13 @@ def main() -> None:
                 scores(again, weights, bias),
             )
         )
-    tables = [*rows, "", "By kind, second half:", "", *by_kind(held + policies, scores(held + policies, weights, bias))]
+    tables = [
+        *rows,
+        "",
+        "By kind, second half:",
+        "",
+        *by_kind(held + policies, scores(held + policies, weights, bias)),
+    ]
     if given.pages:
         crawled = [
             Page(path.name, "crawled", True, "test", read_figures(labeler, path))
@@ -229,7 +240,10 @@ def main() -> None:
         found = scores(crawled, weights, bias)
         recall = share(int((found >= POLICY_SCORE).sum()), len(crawled))
         tables += ["", f"Recall on {len(crawled)} crawled policies (not in this repository): {recall}."]
-        print("lowest of the crawled:", [(crawled[i].id, round(float(found[i]), 2)) for i in np.argsort(found)[:6]])
+        print(
+            "lowest of the crawled:",
+            [(crawled[i].id, round(float(found[i]), 2)) for i in np.argsort(found)[:6]],
+        )
     legend = ["| figure | weight | weight of the standardised figure |", "|---|---|---|"]
     legend += [f"| `{name}` | {weights[name]:.4f} | {strength[name]:+.2f} |" for name in weights]
     print("\n".join([*legend, "", f"bias {bias:.4f}", "", *tables]))
@@ -242,9 +256,7 @@ def main() -> None:
         replace(MODULE, r"\nBIAS: Final = [^\n]*", f"\nBIAS: Final = {bias}")
         for name, lines in (("weights", legend), ("figures", tables)):
             text = "\n".join(lines)
-            replace(
-                DOCS, rf"<!-- {name} -->.*<!-- /{name} -->", f"<!-- {name} -->\n{text}\n<!-- /{name} -->"
-            )
+            replace(DOCS, rf"<!-- {name} -->.*<!-- /{name} -->", f"<!-- {name} -->\n{text}\n<!-- /{name} -->")
 
 
 if __name__ == "__main__":

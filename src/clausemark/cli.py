@@ -74,6 +74,7 @@ def label(
         try:
             source = sys.stdin.buffer.read() if name == "-" else Path(name)
             policies.append(labeler.label(source, name=name, any_language=any_language))
+            _warn_if_other(policies[-1])
         except ClausemarkError as error:
             failed += 1
             complain(error)
@@ -608,6 +609,15 @@ def _status(doing: str) -> Iterator[None]:
     else:
         click.echo(f"{doing} ...", err=True)
         yield
+
+
+def _warn_if_other(policy: LabeledPolicy) -> None:
+    """Say in a line that a page, labeled all the same, does not look like a privacy policy."""
+    from clausemark.screening import POLICY_SCORE, policy_score
+
+    score = policy_score(policy)
+    if score < POLICY_SCORE:
+        complain(f"{policy.document.source}: does not look like a privacy policy (score {score:.2f})")
 
 
 def _hush() -> None:

@@ -59,15 +59,17 @@ _WORDS: Final[dict[str, frozenset[str]]] = {
         "information data personal personally identifiable cookie cookies ip email e-mail address addresses"
         " name names number numbers location identifiers device details privacy records".split()
     ),
-    "persons": frozenset("we us our ours i me my we're we'll we've you your yours yourself you're you've".split()),
+    "persons": frozenset(
+        "we us our ours i me my we're we'll we've you your yours yourself you're you've".split()
+    ),
     "prompt": frozenset(
         "accept reject agree click continue options preferences subscribe enable javascript reload password"
         " search sign log login download".split()
     ),
     "report": frozenset(
         "said says told according announced reported yesterday researchers study paper authors survey"
-        " investigators spokesperson percent million regulators companies marketers businesses launched"
-        " he she his her findings results wrote posted comments tips blog article readers experts gdpr".split()
+        " gdpr investigators spokesperson percent million regulators companies marketers businesses launched"
+        " he she his her findings results wrote posted comments tips blog article readers experts".split()
     ),
     "law": frozenset(
         "shall means section article act subsection paragraph regulation thereof pursuant controller subject"
@@ -82,13 +84,26 @@ _WORDS: Final[dict[str, frozenset[str]]] = {
         "the and of to your you that with this our we are for not have will from or in a is it by on".split()
     ),
 }
-_STRIP: Final = str.maketrans(dict.fromkeys(".,;:!?()[]{}\"“”«»*|/", " ") | {"’": "'"})
+_STRIP: Final = str.maketrans(dict.fromkeys('.,;:!?()[]{}"“”«»*|/', " ") | {"’": "'"})
 
 # The weights are made by benchmarks/screening.py --write.
 #: Figure -> weight in the sum.
-WEIGHTS: Final[dict[str, float]] = {}
+WEIGHTS: Final[dict[str, float]] = {
+    "practice": 3.7614,
+    "practices": 0.8895,
+    "breadth": 0.0529,
+    "named": 2.3112,
+    "other": -2.8696,
+    "data": 0.0147,
+    "persons": 0.0161,
+    "prompt": -0.5535,
+    "report": -0.0367,
+    "law": -0.1384,
+    "contract": -0.2381,
+    "english": 0.0787,
+}
 #: What is added to the sum.
-BIAS: Final = 0.0
+BIAS: Final = -5.5495
 
 
 def policy_score(policy: LabeledPolicy) -> float:
