@@ -11,6 +11,7 @@ import pytest
 
 from clausemark import Labeler
 from clausemark.clauses import segment
+from clausemark.cli import main
 from clausemark.documents import read_document
 from clausemark.predict import LabeledPolicy
 from clausemark.screening import (
@@ -162,3 +163,17 @@ def test_scores_stay_between_0_and_1_however_large_the_figures() -> None:
     for value in (-1e9, 0.0, 1e9):
         assert 0.0 <= score_figures(dict.fromkeys(WEIGHTS, value)) <= 1.0
     assert score_figures(dict.fromkeys(WEIGHTS, 0.0)) == pytest.approx(1 / (1 + math.exp(-BIAS)))
+
+
+@pytest.mark.parametrize(("html", "lines"), [(page(), 0), (f"<html><title>Rules</title>{TERMS}</html>", 1)])
+def test_label_says_in_a_line_when_a_page_looks_like_no_policy(
+    html: str, lines: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(html, encoding="utf-8")
+    with pytest.raises(SystemExit) as caught:
+        main(["label", "--format", "jsonl", str(path)])
+    out, err = capsys.readouterr()
+    assert (caught.value.code or 0) == 0
+    assert len(out.splitlines()) >= 9
+    assert err.count("does not look like a privacy policy (score 0.") == lines == len(err.splitlines())
