@@ -12,11 +12,11 @@ import hashlib
 import heapq
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from clausemark import __version__
+from clausemark.clauses import ClauseKind
 from clausemark.documents import Document
 from clausemark.errors import InputError
 from clausemark.page import UNCERTAIN_BELOW, UNCERTAIN_MARGIN, _render, render_page, show
@@ -410,13 +411,10 @@ def _policy(records: Sequence[Mapping[str, Any]], listed: Listed) -> LabeledPoli
         text.append(words)
         labels = tuple(dict.fromkeys([record["primary"], *(record["labels"] or ())]))
         scores = {name: float(record[name] or 0.0) for name in CATEGORIES}
-        kind = record["kind"] if record["kind"] in ("heading", "item") else "sentence"
-        clauses.append(
-            LabeledClause(
-                index, kind, size, size + len(words), record["heading"] or "", words, labels[0], labels, scores
-            )
-        )
+        kind: ClauseKind = record["kind"] if record["kind"] in get_args(ClauseKind) else "sentence"
+        start, heading = size, record["heading"] or ""
         size, end = size + len(words), record["end"] or 0
+        clauses.append(LabeledClause(index, kind, start, size, heading, words, labels[0], labels, scores))
     source = listed.url or listed.doc
     document = Document("".join(text), (), source=source, title=listed.title, language=listed.language)
     return LabeledPolicy(document, tuple(clauses))
@@ -441,17 +439,18 @@ def _read(dataset: _Dataset) -> tuple[CrawlReport, dict[str, _Place]]:
         enough = policies.where(policies.sums.sum(axis=0) >= _ENOUGH)
         unlike.add(enough, _divergence(enough.sums, mix))
     failed, errors = _errors(dataset)
-    tops = {
-        "longest": (sums.longest, lambda value, sums: f"{value:,.0f} clauses"),
-        "uncertain": (sums.uncertain, lambda value, sums: f"{value:.0%} of {sums[_SIZE][0]:,} clauses"),
-        "unlike": (unlike, lambda value, sums: _peculiar(sums, mix)),
-        "silent": (sums.silent, lambda value, sums: f"{-value:.0f} categories in {sums[_SIZE][0]:,} clauses"),
+    tops = {"longest": sums.longest, "uncertain": sums.uncertain, "unlike": unlike, "silent": sums.silent}
+    notes: dict[str, Callable[[float, Ints], str]] = {
+        "longest": lambda value, _: f"{value:,.0f} clauses",
+        "uncertain": lambda value, found: f"{100 * value:.0f} % of {found[0]:,} clauses",
+        "unlike": lambda _, found: _peculiar(found, mix),
+        "silent": lambda value, found: f"{-value:.0f} in {found[0]:,} clauses",
     }
     outliers = {
-        kind: [Listed(doc, abs(value), note(value, found)) for value, doc, _, found in top.best()]
-        for kind, (top, note) in tops.items()
+        kind: [Listed(doc, abs(value), notes[kind](value, found)) for value, doc, _, found in top.best()]
+        for kind, top in tops.items()
     }
-    places = {doc: place for top, _ in tops.values() for _, doc, place, _ in top.best()}
+    places = {doc: place for top in tops.values() for _, doc, place, _ in top.best()}
     copied = [
         Listed(doc, count, f"{count:,} cop{'y' if count == 1 else 'ies'}")
         for doc, count in _commonest(counts.copies, _LISTED)
@@ -555,7 +554,11 @@ class _Policies:
         return _Policies(self.docs[mask], places, self.sums[:, mask])
 
 
-def _policies(dataset: _Dataset, columns: Mapping[str, pa.DataType], measure: Any) -> Iterator[_Policies]:
+def _policies(
+    dataset: _Dataset,
+    columns: Mapping[str, pa.DataType],
+    measure: Callable[[pa.RecordBatch], NDArray[np.int32]],
+) -> Iterator[_Policies]:
     """Add up what `measure` gives over the rows of each policy, which follow one another."""
     held: _Policies | None = None  # the last one, which may go on in the next batch or file
     for number, part in enumerate(dataset.parts["clauses"]):
@@ -563,7 +566,7 @@ def _policies(dataset: _Dataset, columns: Mapping[str, pa.DataType], measure: An
         for batch in _batches(part, columns):
             if not batch.num_rows:
                 continue
-            runs = pc.run_end_encode(batch["doc"])
+            runs = pc.run_end_encode(pc.fill_null(batch["doc"], ""))
             starts = np.concatenate([[0], runs.run_ends.to_numpy()[:-1]]).astype(np.int64)
             docs = np.array(runs.values.to_pylist(), dtype=object)
             places = [(number, row + int(start)) for start in starts]
@@ -768,10 +771,10 @@ def _peculiar(counts: Ints, mix: Floats) -> str:
     """Say which category a policy has most too much of."""
     shares = counts / max(counts.sum(), 1)
     k = int((shares - mix).argmax())
-    return f"{shares[k]:.0%} {CATEGORIES[k]}, others {mix[k]:.0%}"
+    return f"{100 * shares[k]:.0f} % {CATEGORIES[k]}, of all {100 * mix[k]:.0f} %"
 
 
-def _named(dataset: _Dataset, listed: Sequence[Listed]) -> Any:
+def _named(dataset: _Dataset, listed: Sequence[Listed]) -> Callable[..., Listed]:
     """Look up titles and addresses of what is listed; give a function that fills them in."""
     known: dict[str, dict[str, str]] = {}
     wanted = pa.array(sorted({entry.doc for entry in listed}), pa.string())
@@ -810,8 +813,8 @@ def _view(report: CrawlReport) -> dict[str, Any]:
             for kind, title, unit, why in (
                 ("longest", "Longest", "length", ""),
                 ("uncertain", "Most uncertain", "uncertain", f"of {_ENOUGH} clauses or more"),
-                ("unlike", "Least like the others", "most unusual", f"of {_ENOUGH} clauses or more"),
-                ("silent", "Fewest categories", "touched", f"of {_ENOUGH} clauses or more"),
+                ("unlike", "Least like the others", "most of", f"of {_ENOUGH} clauses or more"),
+                ("silent", "Fewest categories", "categories", f"of {_ENOUGH} clauses or more"),
             )
             if report.outliers[kind]
         ],
