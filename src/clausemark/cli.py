@@ -405,7 +405,8 @@ def model_card(
     labeler = Labeler.load(model)
     curve = read_measured(measured) if measured else None
     with _status(f"evaluating on {len(policies)} policies"):
-        written = write_scorecard(labeler, policies, out, plots=plots, measured=curve)
+        how = "" if split == "all" else f"those of the split {split!r}"
+        written = write_scorecard(labeler, policies, out, how=how, plots=plots, measured=curve)
     for path in written:
         click.echo(f"wrote {path}", err=True)
 
