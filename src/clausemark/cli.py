@@ -397,15 +397,16 @@ def model_card(
     out: Path,
 ) -> None:
     """Write how good a model is as a page: Markdown and HTML."""
+    from clausemark.corpus import read_corpus
     from clausemark.predict import Labeler
     from clausemark.reference import read_measured
-    from clausemark.scorecard import write_scorecard
+    from clausemark.scorecard import acquaintance, write_scorecard
 
     policies = _read_split(paths, split)
     labeler = Labeler.load(model)
     curve = read_measured(measured) if measured else None
+    how = acquaintance(labeler.model.info, read_corpus(list(paths)), policies)
     with _status(f"evaluating on {len(policies)} policies"):
-        how = "" if split == "all" else f"those of the split {split!r}"
         written = write_scorecard(labeler, policies, out, how=how, plots=plots, measured=curve)
     for path in written:
         click.echo(f"wrote {path}", err=True)

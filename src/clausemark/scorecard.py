@@ -14,7 +14,7 @@ import numpy as np
 
 from clausemark import __version__
 from clausemark.classifier import ClauseClassifier
-from clausemark.corpus import Policy
+from clausemark.corpus import Policy, digest
 from clausemark.errors import InputError
 from clausemark.evaluation import (
     BINS,
@@ -30,7 +30,7 @@ from clausemark.page import _environment, _render, show
 from clausemark.predict import Labeler
 from clausemark.taxonomy import CATEGORIES, CODE_OF
 
-__all__ = ["render_scorecard", "top_terms", "write_scorecard"]
+__all__ = ["acquaintance", "render_scorecard", "top_terms", "write_scorecard"]
 
 #: Kinds of mistake, and clauses shown of each.
 _MISTAKES: Final = 10
@@ -63,7 +63,7 @@ def write_scorecard(
     folder : str or pathlib.Path
         Gets README.md and index.html.
     how : str
-        What to say of these policies.
+        What to say of these policies (`acquaintance`).
     plots : str or pathlib.Path, optional
         Folder of the pictures that ``clausemark evaluate --plots`` drew; README.md refers to them where
         they are. index.html draws its own.
@@ -132,6 +132,31 @@ def render_scorecard(
     return _page(_view(info, classifier, found, evaluation, how, measured))
 
 
+def acquaintance(info: Mapping[str, Any], corpus: Sequence[Policy], policies: Sequence[Policy]) -> str:
+    """Say whether a model has seen the policies that it is measured on.
+
+    Parameters
+    ----------
+    info : mapping
+        Content of its model.json.
+    corpus, policies : sequence of Policy
+        All there are, and those of them that it is measured on.
+
+    Returns
+    -------
+    str
+        In words, for ``how``: it learnt from the others only, or from these too, or from something
+        else; models know the digest of what they learnt from.
+    """
+    learnt = info.get("corpus", {}).get("digest")
+    chosen = {policy.id for policy in policies}
+    if learnt == digest([policy for policy in corpus if policy.id not in chosen]):
+        return "which it has not seen"
+    if learnt in (digest(corpus), digest(policies)):
+        return "which it has learnt from, so that the figures flatter it"
+    return "some of which it may have learnt from"
+
+
 def top_terms(classifier: ClauseClassifier, most: int = _TERMS) -> dict[str, list[tuple[str, float]]]:
     """Name the words that speak most for each category.
 
@@ -177,6 +202,8 @@ def _view(
     measured: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     thresholds = dict(zip(CATEGORIES, map(float, classifier.thresholds_), strict=True))
+    coverage = _coverage(found)
+    lows = [_known(interval)[0] for interval in evaluation.label_intervals.values()]
     return {
         "title": "How good the model is",
         "model": str(info.get("digest", ""))[:12],
@@ -185,8 +212,7 @@ def _view(
         "n": evaluation.n,
         "policies": evaluation.policies,
         "headlines": [
-            (name.replace("_", " ").replace("top1", "top-1").replace(" f1", " F1"), evaluation.figures[name])
-            + _known(evaluation.intervals[name])
+            (_title(name), evaluation.figures[name], *_known(evaluation.intervals[name]))
             for name in HEADLINES
         ],
         "categories": [
@@ -195,7 +221,9 @@ def _view(
             for name in CATEGORIES
         ],
         "calibration": _calibration(found),
-        "coverage": _coverage(found),
+        "coverage": coverage,
+        "coverage_bottom": _below(min(accuracy for _, accuracy, _ in coverage)),
+        "bottom": _below(min((low for low in lows if low is not None), default=0.0)),
         "mistakes": confusions(found, _MISTAKES, examples=_EXAMPLES),
         "terms": top_terms(classifier),
         "curves": _curves(measured) if measured else [],
@@ -203,6 +231,15 @@ def _view(
         "show": show,
         "version": __version__,
     }
+
+
+def _title(figure: str) -> str:
+    return figure.replace("_", " ").replace("top1", "top-1").replace("f1", "F1")
+
+
+def _below(value: float) -> float:
+    """Take the next tenth below a share, where an axis may begin."""
+    return max(float(np.ceil(10 * value)) - 1, 0.0) / 10
 
 
 def _known(interval: tuple[float, float]) -> tuple[float | None, float | None]:
@@ -243,10 +280,9 @@ def _curves(measured: Mapping[str, Any]) -> list[dict[str, Any]]:
         if not points:
             continue
         rows = [(size, [figures[key] for key in _CURVES]) for size, figures in points]
-        series = [
-            (name, [(size, figures[key]) for size, figures in points]) for key, name in _CURVES.items()
-        ]
-        lowest = min(min(figures) for _, figures in rows)
-        bottom = max(np.floor(lowest * 10) / 10, 0.0)
-        found.append({"test": title, "rows": rows, "series": series, "bottom": float(bottom)})
+        series = [(name, [(size, figures[key]) for size, figures in points]) for key, name in _CURVES.items()]
+        values = [figure for _, figures in rows for figure in figures]
+        ends = {"bottom": _below(min(values)), "top": 1 - _below(1 - max(values))}
+        right = int(np.ceil(points[-1][0] / 50)) * 50
+        found.append({"test": title, "rows": rows, "series": series, "right": right, **ends})
     return found
