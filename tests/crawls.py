@@ -53,8 +53,8 @@ def write_crawl(
         **{name: pa.string() for name in strings},
         **{name: pa.int32() for name in ("index", "start", "end")},
         "kind": pa.dictionary(pa.int8(), pa.string()),
-        "primary": pa.dictionary(pa.int8(), pa.string()),
-        "labels": pa.list_(pa.string()),
+        "primary": pa.dictionary(pa.int32(), pa.string()),
+        "labels": pa.list_(pa.dictionary(pa.int32(), pa.string())),
         **{name: pa.float32() for name in CATEGORIES},
     }
     order = ["doc", "index", "start", "end", "kind", "heading", "text", "primary", "labels", *CATEGORIES]

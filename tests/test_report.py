@@ -95,9 +95,12 @@ def test_the_figures_are_those_of_the_policies_however_files_and_batches_part_th
     parted = write_crawl(tmp_path / "parted", [rows[:split], [], rows[split:]], known, row_group=3)
     assert read_crawl(parted).to_dict() == whole
     write_report(parted)
-    longest = read_crawl(parted).outliers["longest"][0]
-    assert all(row["text"] in view_of(longest, parted) for row in SHOP)
-    assert BANK[0]["text"] not in view_of(longest, parted)
+    for listed, own, other in zip(
+        read_crawl(parted).outliers["longest"], (SHOP, BANK), (BANK, SHOP), strict=True
+    ):
+        view = view_of(listed, parted)
+        assert all(row["text"] in view for row in own)
+        assert not any(row["text"] in view for row in other)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +181,22 @@ def test_a_reading_view_keeps_sentences_together_and_paragraphs_and_items_apart(
     assert re.search(r"<li><span class=\"marker\">•</span><span[^>]*>Four\.</span>\s*</li>", body)
     assert len(body) < 1_000_000
     assert "main" in tags
+
+
+def test_folders_of_a_machine_are_not_shown(tmp_path: Path) -> None:
+    rows = [row | {"doc": "/home/somebody/crawl/shop.html"} for row in SHOP]
+    known = [document("/home/somebody/crawl/shop.html")]
+    for path in write_report(write_crawl(tmp_path, [rows], known)):
+        text = path.read_text(encoding="utf-8")
+        assert "shop.html" in text
+        assert "somebody" not in text
+
+
+@pytest.mark.parametrize(("complete", "said"), [(False, True), (True, False), (None, False)])
+def test_a_batch_that_was_stopped_is_said_to_be(crawl: Path, complete: bool | None, said: bool) -> None:
+    (crawl / "manifest.json").write_text(json.dumps({"complete": complete}), encoding="utf-8")
+    page = write_report(crawl)[0].read_text(encoding="utf-8")
+    assert ("stopped before its end" in page) is said
 
 
 def test_without_text_nothing_is_linked(tmp_path: Path) -> None:

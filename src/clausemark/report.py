@@ -29,7 +29,7 @@ from clausemark import __version__
 from clausemark.clauses import ClauseKind
 from clausemark.documents import Document
 from clausemark.errors import InputError
-from clausemark.page import UNCERTAIN_BELOW, UNCERTAIN_MARGIN, _render, render_page, show
+from clausemark.page import UNCERTAIN_BELOW, UNCERTAIN_MARGIN, _render, _source, render_page, show
 from clausemark.predict import LabeledClause, LabeledPolicy
 from clausemark.taxonomy import CATEGORIES, CODE_OF
 
@@ -366,24 +366,28 @@ def _batches(part: Path, columns: Mapping[str, pa.DataType], row: int = 0) -> It
         first = 0
         while first < file.num_row_groups and row >= (size := file.metadata.row_group(first).num_rows):
             first, row = first + 1, row - size
-        groups = range(first, file.num_row_groups)
         try:
-            for batch in file.iter_batches(_ROWS, row_groups=groups, columns=list(columns)):
-                if row >= batch.num_rows:
-                    row -= batch.num_rows
-                    continue
-                yield _typed(batch.slice(row), columns)
-                row = 0
+            for group in range(first, file.num_row_groups):
+                # Group by group: Arrow reads no lists of dictionaries across groups.
+                for batch in file.iter_batches(_ROWS, row_groups=[group], columns=list(columns)):
+                    if row < batch.num_rows:
+                        yield _typed(batch.slice(row), columns)
+                    row = max(row - batch.num_rows, 0)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"cannot be read as Parquet ({_first_line(error)})", where=part) from None
 
 
+#: What few strings are as dictionaries, which is how batch writes them.
+_NAME: Final = pa.dictionary(pa.int32(), pa.string())
+_SHORT: Final[dict[str, pa.DataType]] = {"primary": _NAME, "labels": pa.list_(_NAME)}
+
+
 def _typed(batch: pa.RecordBatch, columns: Mapping[str, pa.DataType]) -> pa.RecordBatch:
-    """Cast what is not of the type expected; columns of few strings stay dictionaries."""
+    """Cast what is not of the type expected."""
     found = []
     for name, kind in columns.items():
         column = batch[name]
-        if column.type != kind and not (name == "primary" and pa.types.is_dictionary(column.type)):
+        if column.type not in (kind, _SHORT.get(name, kind)):
             column = column.cast(kind)
         found.append(column)
     return pa.record_batch(found, names=list(columns))
@@ -819,6 +823,8 @@ def _view(report: CrawlReport) -> dict[str, Any]:
             if report.outliers[kind]
         ],
         "show": show,
+        "source": _source,
+        "complete": report.manifest.get("complete", True) is not False,
         "model": show(str(_inner(report.manifest, "model")))[:12],
         "uncertain_below": UNCERTAIN_BELOW,
         "uncertain_margin": UNCERTAIN_MARGIN,
