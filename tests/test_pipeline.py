@@ -12,15 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clausemark import Labeler
 from clausemark.agreement import SecondAnnotation, write_second
 from clausemark.corpus import digest, read_corpus, read_policy, statistics
-from clausemark.errors import CorpusError, InputError
-from clausemark.evaluation import evaluate, predictions
+from clausemark.errors import CorpusError
 from clausemark.model import load_model
-from clausemark.pipeline import prepare, report
+from clausemark.pipeline import prepare
 from clausemark.taxonomy import CATEGORIES
-from tiny import tiny_model, tiny_policies, write_tiny_corpus
+from tiny import tiny_policies, write_tiny_corpus
 
 ROOT = Path(__file__).parents[1]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -53,31 +51,6 @@ def test_a_broken_corpus_is_not_prepared(tmp_path: Path) -> None:
     with pytest.raises(CorpusError):
         prepare(tmp_path / "nothing", tmp_path / "prepared")
     assert not (tmp_path / "prepared").exists()
-
-
-def test_the_report_shows_figures_and_pictures(tmp_path: Path) -> None:
-    tiny_model(tmp_path / "model", tiny_policies("train"))
-    figures = evaluate(predictions(Labeler.load(tmp_path / "model"), tiny_policies("test"))).to_dict()
-    (tmp_path / "metrics.json").write_text(json.dumps(figures), encoding="utf-8")
-    (tmp_path / "plots").mkdir()
-    (tmp_path / "plots" / "calibration.png").write_bytes(b"")
-    out = tmp_path / "out" / "reports"
-    markdown, page = report(tmp_path / "model", tmp_path / "metrics.json", tmp_path / "plots", out)
-    text = markdown.read_text(encoding="utf-8")
-    assert f"| micro f1 | {figures['micro_f1']:.3f} |" in text
-    assert all(f"\n| {name} |" in text for name in CATEGORIES)
-    assert "![calibration](../../plots/calibration.png)" in text
-    shown = page.read_text(encoding="utf-8")
-    assert shown.count("<table>") == 2
-    assert '<img src="../../plots/calibration.png"' in shown
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"n": 1}'])
-def test_figures_of_another_kind_are_named(tmp_path: Path, content: str) -> None:
-    tiny_model(tmp_path / "model", tiny_policies("train"))
-    (tmp_path / "metrics.json").write_text(content, encoding="utf-8")
-    with pytest.raises(InputError, match=r"metrics\.json: is not what clausemark evaluate"):
-        report(tmp_path / "model", tmp_path / "metrics.json", tmp_path, tmp_path / "out")
 
 
 # dvc.yaml ------------------------------------------------------------------------------------------
@@ -167,7 +140,8 @@ def test_dvc_makes_everything_in_a_clone_without_a_remote(made: Path) -> None:
     metrics = json.loads((made / "reports" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["policies"] == len(tiny_policies("test"))
     assert (made / "reports" / "plots" / "calibration.png").is_file()
-    assert (made / "reports" / "README.md").is_file()
+    for name in ("README.md", "index.html"):
+        assert "which it has not seen" in (made / "reports" / name).read_text(encoding="utf-8")
     # What DVC keeps in its cache is not left for git to pick up.
     untracked = git(made, "status", "--porcelain", "--untracked-files=all")
     assert "models/candidate/" not in untracked

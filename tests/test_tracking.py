@@ -95,6 +95,12 @@ def test_a_run_holds_pictures_of_thresholds_calibration_and_confusion(run: Any) 
     assert {f"plots/{name}.png" for name in ("thresholds", "calibration", "confusion")} <= pictures
 
 
+def test_a_run_holds_its_evaluation_as_a_page(run: Any) -> None:
+    page = mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/scorecard.html")
+    assert page.startswith("<!doctype html>")
+    assert f"{run.data.metrics['micro_f1']:.3f}" in page
+
+
 def test_a_run_names_its_corpus_by_digest_and_counts(run: Any) -> None:
     known = digest(tiny_policies("train"))
     (used,) = run.inputs.dataset_inputs

@@ -357,17 +357,59 @@ def card(paths: tuple[str, ...], annotations: Path, figures: Path, out: Path) ->
 
 
 @app.command()
-@click.option("--model", required=True, type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--metrics", required=True, type=click.Path(path_type=Path), metavar="FILE")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @click.option(
-    "--plots", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Made by evaluate."
-)
-@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR")
-def report(model: Path, metrics: Path, plots: Path, out: Path) -> None:
-    """Write what evaluate measured and drew as a page: Markdown and HTML."""
-    from clausemark.pipeline import report as write_report
+    "--out", "-o", type=click.Path(path_type=Path), metavar="DIR",
+    help="Folder for the pages.  [default: report within DIR]",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON; write no page.")
+def report(folder: Path, out: Path | None, as_json: bool) -> None:
+    """Report on a crawl: what the policies say that batch has labeled into DIR."""
+    from clausemark.report import read_crawl, write_report
 
-    for path in write_report(model, metrics, plots, out):
+    with _status("adding up"):
+        if as_json:
+            found = read_crawl(folder).to_dict()
+        else:
+            index, *views = write_report(folder, out)
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        click.echo(
+            f"wrote {index}" + (f" and {len(views)} reading views beside it" if views else ""), err=True
+        )
+
+
+@app.command("card")
+@click.option("--model", required=True, metavar="DIR", help="Model folder, or MLflow URI.")
+@click.option("--corpus", "paths", multiple=True, required=True, metavar="PATH", help="File or folder.")
+@click.option("--split", type=click.Choice(["all", "train", "test"]), default="test", show_default=True)
+@click.option(
+    "--plots", type=click.Path(path_type=Path), metavar="DIR", help="Pictures of evaluate, for the Markdown."
+)
+@click.option("--measured", type=click.Path(path_type=Path), metavar="FILE", help="For the learning curve.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR")
+def model_card(
+    model: str,
+    paths: tuple[str, ...],
+    split: str,
+    plots: Path | None,
+    measured: Path | None,
+    out: Path,
+) -> None:
+    """Write how good a model is as a page: Markdown and HTML."""
+    from clausemark.corpus import read_corpus
+    from clausemark.predict import Labeler
+    from clausemark.reference import read_measured
+    from clausemark.scorecard import acquaintance, write_scorecard
+
+    policies = _read_split(paths, split)
+    labeler = Labeler.load(model)
+    curve = read_measured(measured) if measured else None
+    how = acquaintance(labeler.model.info, read_corpus(list(paths)), policies)
+    with _status(f"evaluating on {len(policies)} policies"):
+        written = write_scorecard(labeler, policies, out, how=how, plots=plots, measured=curve)
+    for path in written:
         click.echo(f"wrote {path}", err=True)
 
 

@@ -321,9 +321,9 @@ def _shorten(text: str, size: int) -> str:
 # The frame that all pages share ---------------------------------------------------------------
 
 
-def _render(template: str, *, styles: Sequence[str], script: str, **context: Any) -> str:
+def _render(template: str, *, styles: Sequence[str], script: str | None, **context: Any) -> str:
     """Render a page that extends ``base.html``."""
-    style, code = _style(*styles), _text(script)
+    style, code = _style(*styles), _text(script) if script else ""
     return (
         _environment()
         .get_template(template)

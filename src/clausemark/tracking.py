@@ -27,6 +27,7 @@ from clausemark.evaluation import Comparison, compare, evaluate, out_of_fold_pre
 from clausemark.model import load_model
 from clausemark.plots import draw_evaluation
 from clausemark.predict import Labeler
+from clausemark.scorecard import render_scorecard
 from clausemark.taxonomy import CODE_OF
 
 __all__ = ["CHALLENGER", "CHAMPION", "NAME", "Registration", "download_model", "register", "track"]
@@ -104,8 +105,9 @@ def track(
     -------
     str
         Id of the run. It holds the parameters, the headline metrics with their intervals, those of
-        each category by its code (``f1/DS``), pictures (``plots/``), the corpus as a dataset, the
-        version of the code, and the model as a pyfunc.
+        each category by its code (``f1/DS``), pictures (``plots/``), all of it as a page
+        (``scorecard.html``), the corpus as a dataset, the version of the code, and the model as a
+        pyfunc.
 
     Raises
     ------
@@ -141,6 +143,9 @@ def track(
             mlflow.log_metrics(_flat_metrics(evaluation.to_dict()))
             mlflow.log_dict(evaluation.to_dict(), "evaluation.json")
             mlflow.log_artifacts(pictures, "plots")
+            how = "each clause scored by a model that has not seen its policy"
+            page = render_scorecard(info, classifier, found, evaluation, how=how)
+            mlflow.log_text(page, "scorecard.html")
             mlflow.log_input(_dataset(mlflow, policies, corpus), context="training")
             _log_model(mlflow, Path(folder))
     return str(run.info.run_id)
