@@ -147,7 +147,7 @@ class Crawl:
         return sum(_size(path) for name in self.inputs for path in self._files(name))
 
     def __iter__(self) -> Iterator[Page | Failure]:
-        for path in self._paths():
+        for path in map(os.path.normpath, self._paths()):
             start = self.position
             size = _size(path)
             for item in self._read(path):
