@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -152,7 +151,9 @@ def test_a_file_that_cannot_be_opened_is_a_failure(folder: Path) -> None:
     save("c.html")
     found, failures = split("-", listing=["a.html", "b.html", "c.html"])
     assert len(found) == 2
-    assert [(f.source, f.message) for f in failures] == [("b.html", "cannot be read: No such file or directory")]
+    assert [(f.source, f.message) for f in failures] == [
+        ("b.html", "cannot be read: No such file or directory")
+    ]
 
 
 # Containers ---------------------------------------------------------------------------------------
@@ -193,7 +194,17 @@ def test_a_container_that_breaks_off_gives_what_came_before_and_a_failure(name: 
 
 
 def test_a_line_that_is_no_json_costs_itself_alone() -> None:
-    lines = [LINES[0], "{oops", "", "[1]", '{"html": 3}', '{"html": null}', '{"x": 1}', r'{"html": "\ud800"}', LINES[1]]
+    lines = [
+        LINES[0],
+        "{oops",
+        "",
+        "[1]",
+        '{"html": 3}',
+        '{"html": null}',
+        '{"x": 1}',
+        r'{"html": "\ud800"}',
+        LINES[1],
+    ]
     found, failures = split(save("c.jsonl", "\n".join(lines)))
     assert found == PAGES[:2]
     assert [f.source for f in failures] == [f"c.jsonl#{i}" for i in (1, 3, 4, 5, 6, 7)]
@@ -254,7 +265,10 @@ def test_pages_that_are_done_are_not_read() -> None:
 def test_columns_can_be_named() -> None:
     name = save("c.parquet", table(page=PAGES[:2], html=["x", "y"], id=["one", "two"], link=["l1", "l2"]))
     found = pages(name, column="page", url_column="link", source_column="id")
-    assert [(p.source, p.url, p.content.decode()) for p in found] == [("one", "l1", PAGES[0]), ("two", "l2", PAGES[1])]
+    assert [(p.source, p.url, p.content.decode()) for p in found] == [
+        ("one", "l1", PAGES[0]),
+        ("two", "l2", PAGES[1]),
+    ]
 
 
 def test_a_table_may_hold_bytes() -> None:

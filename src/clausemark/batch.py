@@ -286,9 +286,7 @@ def _write(task: _Task, dataset: Dataset) -> None:
             if "stage" in known:  # the first could not be labeled, so this one cannot
                 outcomes.append(Failure(**{**known, "source": item.source}))
             else:
-                outcomes.append(
-                    {**known, "source": item.source, "url": item.url, "duplicate_of": item.first}
-                )
+                outcomes.append({**known, "source": item.source, "url": item.url, "duplicate_of": item.first})
     dataset.write([] if task.result.clauses is None else [task.result.clauses], outcomes)
     if task.ends_shard:
         dataset.commit()

@@ -101,7 +101,9 @@ def label(
 @click.option("--no-text", is_flag=True, help="Leave out the text of the clauses.")
 @click.option("--skip-non-policies", is_flag=True, help="Leave out clauses of pages that are no policies.")
 @click.option("--any-language", is_flag=True, help="Label text that is not English all the same.")
-@click.option("--column", metavar="NAME", help="Of the pages, in tables and JSON lines.  [default: html, text, ...]")
+@click.option(
+    "--column", metavar="NAME", help="Of the pages, in tables and JSON lines.  [default: html, text, ...]"
+)
 @click.option("--url-column", metavar="NAME", help="Of their addresses.  [default: url, uri]")
 @click.option("--source-column", metavar="NAME", help="Of their names.  [default: FILE#ROW]")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Take the first N pages.")

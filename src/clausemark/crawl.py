@@ -374,7 +374,9 @@ class Crawl:
             yield Failure(name, "read", "is empty" if known else self._no_column("fields"))
             return
         content = record[found[0]]
-        url = next((record[k] for k in ([self.url_column] if self.url_column else URL) if record.get(k)), None)
+        url = next(
+            (record[k] for k in ([self.url_column] if self.url_column else URL) if record.get(k)), None
+        )
         if isinstance(content, str):
             try:
                 content = content.encode()

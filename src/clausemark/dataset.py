@@ -448,7 +448,9 @@ class Index:
     def settle(self, digest: str, outcome: Mapping[str, Any] | Failure) -> None:
         """Keep what became of a content, for its duplicates."""
         value = outcome if not isinstance(outcome, Failure) else asdict(outcome)
-        self._db.execute("UPDATE contents SET outcome = ? WHERE digest = ?", (json.dumps(dict(value)), digest))
+        self._db.execute(
+            "UPDATE contents SET outcome = ? WHERE digest = ?", (json.dumps(dict(value)), digest)
+        )
 
     def outcome(self, digest: str) -> dict[str, Any]:
         """Give what `settle` was told: a row of documents, or a `Failure` as a dict."""

@@ -274,7 +274,9 @@ class Pool:
     def __init__(self, count: int, settings: Settings) -> None:
         # Not fork: it copies threads' locks. Of this server every worker is a cheap copy.
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["clausemark.predict", "clausemark.dataset", "clausemark.screening"])
+        self._context.set_forkserver_preload(
+            ["clausemark.predict", "clausemark.dataset", "clausemark.screening"]
+        )
         self._settings = settings
         self._workers: list[_Worker] = []
         self._backlog: deque[Any] = deque()
