@@ -182,13 +182,23 @@ def label_crawl(
     out = Path(out)
     columns = {"column": column, "url_column": url_column, "source_column": source_column}
     start = time.perf_counter()
-    crawl = Crawl(inputs, **columns, exclude=out, listing=listing)
+    crawl = Crawl(
+        inputs,
+        column=column,
+        url_column=url_column,
+        source_column=source_column,
+        exclude=out,
+        listing=listing,
+    )
     kept = ("text", "any_language", "skip_non_policies")
     parameters = {name: value for name, value in asdict(settings).items() if name in kept} | columns
     with _Stop() as stop, Pool(workers or joblib.cpu_count(), settings) as pool:
         manifest = {
-            "version": __version__, "model": pool.digest, "parameters": parameters, "inputs": list(crawl.inputs),
-        }  # fmt: skip
+            "version": __version__,
+            "model": pool.digest,
+            "parameters": parameters,
+            "inputs": list(crawl.inputs),
+        }
         try:
             with Dataset(out, manifest) as dataset:
                 crawl.claim = dataset.index.claim
@@ -243,10 +253,14 @@ def _run(
         totals, pending = dataset.totals, dataset.pending
         progress(
             Progress(
-                totals.pages + pending.pages, totals.clauses + pending.clauses, totals.errors + pending.errors,
-                cutter.pages, time.perf_counter() - start, crawl.position,
+                totals.pages + pending.pages,
+                totals.clauses + pending.clauses,
+                totals.errors + pending.errors,
+                cutter.pages,
+                time.perf_counter() - start,
+                crawl.position,
             )
-        )  # fmt: skip
+        )
         if not order:
             if tasks is None:
                 break
@@ -305,7 +319,7 @@ def _divide(task: _Task, death: Death, order: deque[_Task], pool: Pool) -> None:
     # A crash may be the system's fault, so the page gets a second chance, alone; a hanging page none.
     alone = _Task([culprit], task.digests, attempts=task.attempts)
     if death.overtime or (len(pages) == 1 and task.attempts > 1):
-        failure = Failure(culprit.source, death.stage, death.message)  # type: ignore[arg-type]
+        failure = Failure(culprit.source, death.stage, death.message)
         alone.result = Labeled(None, [failure])
     parts = [
         _Task(task.items[:at], task.digests),

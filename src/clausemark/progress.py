@@ -72,8 +72,8 @@ def print_summary(summary: Summary) -> None:
         f" {found['duplicates']:,} duplicates), {found['errors']:,} errors; {found['clauses']:,} clauses"
     )
     print(
-        f"this run: {run['pages']:,} pages in {run['seconds']:,.1f} s, {run['pages_per_second']:,.1f} pages/s,"
-        f" {run['megabytes_per_second']:,.1f} MB/s"
+        f"this run: {run['pages']:,} pages in {run['seconds']:,.1f} s, {run['pages_per_second']:,.1f}"
+        f" pages/s, {run['megabytes_per_second']:,.1f} MB/s"
     )
     for stage, count in found["stages"].items():
         print(f"{count:9,}  errors in stage {stage}")

@@ -7,6 +7,7 @@ from shared memory which page it was, and starts another worker.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -142,17 +143,17 @@ def label_pages(
             except LanguageError:
                 policy, score = LabeledPolicy(document, ()), 0.0
         except InputError as error:
-            outcomes.append(Failure(page.source, _STAGES[stage], error.message))  # type: ignore[arg-type]
+            outcomes.append(Failure(page.source, _STAGES[stage], error.message))
             continue
         except MemoryError:
-            message = f"needs more than {settings.memory_limit} MB of memory"
-            outcomes.append(Failure(page.source, _STAGES[stage], message))  # type: ignore[arg-type]
-            document = policy = None  # type: ignore[assignment]
+            outcomes.append(
+                Failure(page.source, _STAGES[stage], f"needs more than {settings.memory_limit} MB of memory")
+            )
             gc.collect()
             continue
         except Exception as error:  # a fault of ours, and no reason to lose the other pages
             message = f"{type(error).__name__}: {error}"
-            outcomes.append(Failure(page.source, _STAGES[stage], message))  # type: ignore[arg-type]
+            outcomes.append(Failure(page.source, _STAGES[stage], message))
             continue
         is_policy = score >= 0.5
         if settings.skip_non_policies and not is_policy:
@@ -355,10 +356,8 @@ class Pool:
                 if self._backlog and worker.ready and len(worker.tasks) == depth:
                     task = self._backlog.popleft()
                     worker.tasks.append(task)
-                    try:
+                    with contextlib.suppress(OSError):  # dead: wait() finds the pipe closed
                         worker.pipe.send(task.pages)
-                    except OSError:
-                        pass  # dead; wait() finds the pipe closed
 
     def _start(self) -> _Worker:
         here, there = self._context.Pipe()
