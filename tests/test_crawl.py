@@ -64,7 +64,8 @@ def http(body: bytes, kind: str = "text/html", status: str = "200 OK", more: str
 def record(i: int, block: bytes, kind: str = "response", content_type: str = "application/http") -> bytes:
     head = (
         f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:uuid:{i}>\r\n"
-        f"WARC-Date: 2026-01-01T00:00:00Z\r\nWARC-Target-URI: https://site{i}.example/privacy\r\nContent-Type: {content_type}\r\n"
+        f"WARC-Date: 2026-01-01T00:00:00Z\r\nWARC-Target-URI: https://site{i}.example/privacy\r\n"
+        f"Content-Type: {content_type}\r\n"
         f"Content-Length: {len(block)}\r\n\r\n"
     )
     return head.encode() + block + b"\r\n\r\n"
@@ -88,7 +89,7 @@ CONTAINERS = {
     "c.warc": b"".join(RECORDS),
     "c.warc.gz": b"".join(map(gzip.compress, RECORDS)),
     "c.jsonl": "\n".join(LINES).encode(),
-    "c.jsonl.gz": gzip.compress("\n".join([*LINES[:3], ""]).encode()) + gzip.compress("\n".join(LINES[3:]).encode()),
+    "c.jsonl.gz": b"".join(gzip.compress(line.encode() + b"\n") for line in LINES),
     "c.jsonl.zst": zst("\n".join(LINES).encode()),
     "c.parquet": table(html=PAGES, url=[f"https://site{i}.example" for i in range(6)], size=list(range(6))),
 }  # fmt: skip

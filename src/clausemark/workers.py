@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from clausemark.crawl import Failure, Page
+from clausemark.crawl import Failure, Page, Stage
 from clausemark.errors import ClausemarkError, InputError, LanguageError, ModelError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 #: What a worker writes into shared memory: position of the page in its task, and the stage.
 _IDLE: Final = (-1, 0)
-_STAGES: Final = ("read", "extract", "label")
+_STAGES: Final[tuple[Stage, ...]] = ("read", "extract", "label")
 #: Tasks that a worker has at most: one in hand, one waiting, so that it need not wait for the next.
 _OUTSTANDING: Final = 2
 
@@ -95,7 +95,7 @@ class Death:
     """
 
     position: int
-    stage: str
+    stage: Stage
     overtime: bool
     message: str
 
