@@ -1,6 +1,6 @@
 """Speed and memory of a batch: each step apart, and all of them with one and two workers.
 
-    python benchmarks/crawl.py [--count 2000] [--memory 1000 4000] [--model models/clausemark] PAGE...
+    python benchmarks/crawl.py [--count 2000] [--memory 1000 --memory 9000] [--model DIR] PAGE...
 
 The pages are repeated, each time with a sentence of its own, until there are `count` of them. All figures
 are of one run; the last column sets them against the bare parse of the same HTML by resiliparse.
@@ -142,7 +142,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=2000, help="pages for the speed")
     parser.add_argument("--apart", type=int, default=300, help="pages for the steps apart")
-    parser.add_argument("--memory", type=int, nargs="*", default=[], help="numbers of pages for the memory")
+    parser.add_argument(
+        "--memory", type=int, action="append", default=[], help="pages for the memory; repeat"
+    )
     parser.add_argument("--model", default=str(ROOT / "models" / "clausemark"))
     parser.add_argument("pages", nargs="+", type=Path, metavar="PAGE")
     given = parser.parse_args()
