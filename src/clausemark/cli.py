@@ -93,6 +93,69 @@ def label(
 
 
 @app.command()
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.option("--out", "-o", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Dataset.")
+@click.option("--model", metavar="DIR", help="Model folder, or MLflow URI.  [default: the one that ships]")
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: one a processor]"
+)
+@click.option("--no-text", is_flag=True, help="Leave out the text of the clauses.")
+@click.option("--skip-non-policies", is_flag=True, help="Leave out clauses of pages that are no policies.")
+@click.option("--any-language", is_flag=True, help="Label text that is not English all the same.")
+@click.option(
+    "--column", metavar="NAME", help="Of the pages, in tables and JSON lines.  [default: html, text, ...]"
+)
+@click.option("--url-column", metavar="NAME", help="Of their addresses.  [default: url, uri]")
+@click.option("--source-column", metavar="NAME", help="Of their names.  [default: FILE#ROW]")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Take the first N pages.")
+@click.option(
+    "--time-limit", type=click.FloatRange(min=0, min_open=True), default=60, show_default=True, metavar="S",
+    help="Seconds for a page.",
+)  # fmt: skip
+@click.option(
+    "--memory-limit", type=click.IntRange(min=1), default=512, show_default=True, metavar="MB",
+    help="Memory for a page.",
+)  # fmt: skip
+@click.option(
+    "--shard-pages", type=click.IntRange(min=1), default=2000, show_default=True, metavar="N",
+    help="Pages of a part of the dataset.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def batch(
+    inputs: tuple[str, ...],
+    out: Path,
+    model: str | None,
+    workers: int | None,
+    no_text: bool,
+    skip_non_policies: bool,
+    any_language: bool,
+    time_limit: float,
+    memory_limit: int,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Label a crawl into a Parquet dataset; the same command goes on where it was stopped.
+
+    INPUT is a folder, a glob, WARC, JSONL or Parquet files, a saved dataset, or - for a list of these on
+    standard input.
+    """
+    from clausemark.batch import label_crawl
+    from clausemark.progress import print_summary, show_progress
+    from clausemark.workers import Settings
+
+    settings = Settings(model, not no_text, any_language, skip_non_policies, time_limit, memory_limit)
+    with show_progress(inputs, out) as progress:
+        summary = label_crawl(inputs, out, settings=settings, workers=workers, progress=progress, **options)
+    if as_json:
+        click.echo(json.dumps(summary.to_dict(), indent=1, ensure_ascii=False))
+    else:
+        print_summary(summary)
+    if summary.stopped:
+        complain(f"{out}: stopped; the same command goes on")
+        sys.exit(128 + summary.stopped)
+
+
+@app.command()
 @click.argument("file", metavar="FILE")
 @click.option("--clause", "index", type=int, metavar="N", help="Number in the table of label, from 0.")
 @click.option("--category", metavar="NAME|CODE", help="Explain this one.  [default: each clause's primary]")

@@ -16,7 +16,7 @@ from clausemark.documents.markdown import parse_markdown
 from clausemark.documents.pdf import pdf_text
 from clausemark.errors import InputError
 
-__all__ = ["Block", "BlockKind", "Document", "Media", "parse_document", "read_document"]
+__all__ = ["Block", "BlockKind", "Document", "Media", "media_of", "parse_document", "read_document"]
 
 Media = Literal["html", "text", "markdown", "pdf"]
 
@@ -119,8 +119,22 @@ def read_document(source: str | Path | bytes, *, name: str | None = None) -> Doc
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot be read: {reason}", where=label) from None
-    media = _SUFFIXES.get(source.suffix.lower())
-    return parse_document(data, name=label, media=media)
+    return parse_document(data, name=label, media=media_of(source))
+
+
+def media_of(path: str | Path) -> Media | None:
+    """Tell from its suffix what a file holds.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+
+    Returns
+    -------
+    {"html", "text", "markdown", "pdf"} or None
+        None where the suffix says nothing.
+    """
+    return _SUFFIXES.get(Path(path).suffix.lower())
 
 
 def parse_document(data: bytes | str, *, name: str = "-", media: Media | None = None) -> Document:
