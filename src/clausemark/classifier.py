@@ -1,6 +1,12 @@
-"""The clause classifier: a scikit-learn estimator over TF-IDF fields with linear scores.
+"""The clause classifier: a scikit-learn estimator of two linear stages.
 
-``TF-IDF of every field -> one linear score a category -> calibrated probability -> threshold``
+``TF-IDF of a clause's own text -> scores of what it says and announces (stage 1)
+-> these scores of the clause and of those around it -> logit a category (stage 2) -> threshold``
+
+Stage 1 reads every clause alone. Stage 2 learns from stage-1 scores that are out of fold how the
+clauses of a policy bear on one another (stacked generalisation, Wolpert 1992, along the structure of
+the document: Cohen and Carvalho 2005, "Stacked sequential learning"). Both are linear, so a logit is a
+sum over the n-grams of the clause and of its neighbours.
 """
 
 from __future__ import annotations
@@ -11,31 +17,25 @@ from typing import Any, Final
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.compose import ColumnTransformer
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold
-from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
-from clausemark.features import TOKEN, FieldTfidf, ShapeFeatures, as_frame
+from clausemark.context import HEADING, INTRODUCTIONS, Surroundings, affine, combine, neighbourhood
+from clausemark.features import as_frame, make_features, surroundings_of
 from clausemark.taxonomy import CATEGORIES
 
-#: How much each block of features weighs against the words of the clause itself.
-WEIGHTS: Final[dict[str, float]] = {
-    "words": 1.0,
-    "chars": 1.0,
-    "heading": 0.6,
-    "section": 0.3,
-    "lead_in": 0.6,
-    "previous": 0.4,
-    "next": 0.4,
-    "paragraph": 0.8,
-    "shape": 0.3,
-}
+#: Share of the clauses under a heading or lead-in from which on it announces their category.
+ANNOUNCED: Final = 1 / 3
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 
 class ClauseClassifier(ClassifierMixin, BaseEstimator):
@@ -44,38 +44,43 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     weights : mapping of str to float, optional
-        Weight of each block of features (`WEIGHTS`); those not named keep their default, 0 leaves
-        a block out.
+        Weight of each block of features (`clausemark.features.WEIGHTS`); those not named keep their
+        default, 0 leaves a block out.
     word_ngrams, char_ngrams : int
-        Longest n-gram of words in the clause and its nearest fields, and of characters within
-        words (from 3 on).
+        Longest n-gram of words, and of characters within words (from 3 on).
     min_df : int
         Smallest number of clauses that an n-gram occurs in.
     C : float
-        Inverse regularisation of the linear support vector machines.
-    class_weight : {"balanced"} or None
-        Weight of the positive clauses of a category.
+        Inverse regularisation of the linear support vector machines of stage 1.
+    context_C : float
+        Inverse regularisation of the logistic regression of stage 2; 0 reads every clause alone.
     thresholds : {"tuned", "half"}
         Cut every category where its out-of-fold F1 is best, or at probability 0.5.
     folds : int
-        Folds for the out-of-fold scores that calibrate and cut; by group where groups are given.
+        Folds for the out-of-fold scores that stage 2, calibration and thresholds learn from; by group
+        where groups are given.
     n_jobs : int, optional
-        Folds in parallel (joblib).
+        Fits in parallel (joblib).
     seed : int
         Seed of the solvers and of the folds.
 
     Attributes
     ----------
     classes_ : ndarray of str of shape (n_classes,)
-    pipeline_ : sklearn.pipeline.Pipeline
-        Features and one-vs-rest linear model.
-    calibration_ : ndarray of shape (n_classes, 2), float64
-        Slope and intercept of the sigmoid over the score of each category (Platt 1999,
-        "Probabilistic outputs for support vector machines").
+    features_ : sklearn.compose.ColumnTransformer
+        TF-IDF of the text.
+    says_, announces_ : LinearScores
+        Stage 1: what a clause says (for each class whether it is given and, where a primary class is
+        known, whether it is primary), and what those say that a heading or lead-in introduces.
+    alone_, context_ : ndarray of shape (n_inputs + 1, n_classes), float32
+        Stage 2 for clauses that come alone (input: what the clause says) and in context (input:
+        `clausemark.context.neighbourhood`); the last row is the intercept. Calibration (Platt 1999,
+        "Probabilistic outputs for support vector machines") is folded in: the logistic function of
+        a score is the probability.
     thresholds_ : ndarray of shape (n_classes,), float64
         Probability from which on a category is given.
-    out_of_fold_ : ndarray of shape (n_clauses, n_classes), float64
-        Scores of the training clauses by models that have not seen their group.
+    out_of_fold_, out_of_fold_alone_ : ndarray of shape (n_clauses, n_classes), float32
+        Scores of the training clauses by models that have not seen their group, in context and alone.
 
     Notes
     -----
@@ -89,9 +94,9 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         weights: Mapping[str, float] | None = None,
         word_ngrams: int = 2,
         char_ngrams: int = 5,
-        min_df: int = 2,
+        min_df: int = 3,
         C: float = 0.3,
-        class_weight: str | None = None,
+        context_C: float = 0.01,
         thresholds: str = "tuned",
         folds: int = 5,
         n_jobs: int | None = None,
@@ -102,13 +107,21 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         self.char_ngrams = char_ngrams
         self.min_df = min_df
         self.C = C
-        self.class_weight = class_weight
+        self.context_C = context_C
         self.thresholds = thresholds
         self.folds = folds
         self.n_jobs = n_jobs
         self.seed = seed
 
-    def fit(self, X: Any, y: ArrayLike, *, groups: ArrayLike | None = None) -> ClauseClassifier:
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        *,
+        primary: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> ClauseClassifier:
         """Train on annotated clauses.
 
         Parameters
@@ -117,8 +130,12 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
             Clauses with context (`clausemark.features.clause_frame`) or alone.
         y : array-like of shape (n_clauses,) or (n_clauses, n_classes)
             Labels, or an indicator matrix of 0 and 1.
+        primary : array-like of int of shape (n_clauses,), optional
+            Column of the primary category.
         groups : array-like of shape (n_clauses,), optional
             Policy of each clause. Folds never part a group.
+        sample_weight : array-like of shape (n_clauses,), optional
+            How much each clause counts; one of 0 is context for its neighbours only.
 
         Returns
         -------
@@ -132,23 +149,51 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         """
         frame = as_frame(X)
         targets = self._targets(y, len(frame))
+        if self.thresholds not in ("tuned", "half"):
+            raise ValueError(f"thresholds is 'tuned' or 'half', not {self.thresholds!r}")
+        weight = np.ones(len(frame)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+        if weight.shape != (len(frame),) or not weight.any():
+            raise ValueError(f"sample_weight needs {len(frame)} weights, not all of them zero")
+        splits = self._splits(len(frame), groups)
+        around = surroundings_of(frame)
         self.n_features_in_ = 1
-        self.pipeline_ = self._pipeline()
+        self.features_ = make_features(self.weights, self.word_ngrams, self.char_ngrams, self.min_df)
         # Vocabulary and idf know no labels: they are learnt once, the folds share them.
-        features = csr_matrix(self.pipeline_["features"].fit_transform(frame))
-        self.out_of_fold_ = self._out_of_fold(features, targets, groups)
-        scored = ~np.isnan(self.out_of_fold_).any(axis=1)
-        self.calibration_ = fit_calibration(self.out_of_fold_[scored], targets[scored])
+        features = csr_matrix(self.features_.fit_transform(frame))
+        aims = targets if primary is None else np.hstack([targets, _indicators(primary, targets.shape[1])])
+        announced, introduces = announcements(targets, weight > 0, around)
+        everything = np.arange(len(frame))
+        fitted = Parallel(n_jobs=self.n_jobs)(
+            delayed(_fit_scores)(LinearScores(self.C, self.seed), features, y, w, rows)
+            for y, w in ((aims, weight), (announced, introduces * weight.max()))
+            for rows in (everything, *(train for train, _ in splits))
+        )
+        (self.says_, *says), (self.announces_, *announces) = (
+            fitted[: len(splits) + 1],
+            fitted[len(splits) + 1 :],
+        )
+        said = np.zeros((len(frame), aims.shape[1]), dtype=np.float32)
+        told = np.zeros(targets.shape, dtype=np.float32)
+        for (_, test), one, other in zip(splits, says, announces, strict=True):
+            said[test] = one.decision_function(features[test])
+            told[test] = other.decision_function(features[test])
+        self.alone_, self.out_of_fold_alone_ = self._second(said, aims, targets, weight, splits)
+        near = neighbourhood(said, told, around)
+        if self.context_C == 0 or around.alone.all():
+            self.context_ = np.zeros((near.shape[1] + 1, targets.shape[1]), dtype=np.float32)
+            self.context_[: said.shape[1]], self.context_[-1] = self.alone_[:-1], self.alone_[-1]
+            self.out_of_fold_ = self.out_of_fold_alone_
+        else:
+            in_context = weight * ~around.alone
+            self.context_, scores = self._second(near, aims, targets, in_context, splits)
+            self.out_of_fold_ = np.where(around.alone[:, None], self.out_of_fold_alone_, scores)
         self.thresholds_ = np.full(len(self.classes_), 0.5)
         if self.thresholds == "tuned":
-            chances = calibrate(self.out_of_fold_[scored], self.calibration_)
-            self.thresholds_ = tune_thresholds(chances, targets[scored])
-        elif self.thresholds != "half":
-            raise ValueError(f"thresholds is 'tuned' or 'half', not {self.thresholds!r}")
-        self.pipeline_["linear"].fit(features, targets)
+            counts = weight > 0
+            self.thresholds_ = tune_thresholds(expit(self.out_of_fold_[counts]), targets[counts])
         return self
 
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
+    def decision_function(self, X: Any) -> Floats:
         """Score clauses.
 
         Parameters
@@ -157,11 +202,12 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_clauses, n_classes), float64
-            Signed distances; with two classes in a label vector of shape (n_clauses,).
+        ndarray of shape (n_clauses, n_classes), float32
+            Logits of the probabilities; with two classes in a label vector of shape (n_clauses,).
         """
         check_is_fitted(self)
-        return self._squeeze(self._scores(X))
+        scores = self._scores(X)
+        return scores[:, 1] if not self.multilabel_ and scores.shape[1] == 2 else scores
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Give calibrated probabilities.
@@ -177,9 +223,9 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
             label vectors normalised to one.
         """
         check_is_fitted(self)
-        chances = calibrate(self._scores(X), self.calibration_)
+        chances = expit(self._scores(X).astype(np.float64))
         if self.multilabel_:
-            return chances
+            return np.asarray(chances)
         return np.asarray(chances / np.maximum(chances.sum(axis=1, keepdims=True), 1e-12))
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -196,12 +242,18 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
             and dtype int64 with 1 where a category reaches its threshold or is the primary one.
         """
         check_is_fitted(self)
-        chances = calibrate(self._scores(X), self.calibration_)
+        scores = self._scores(X)
         if not self.multilabel_:
-            return np.asarray(self.classes_[chances.argmax(axis=1)])
-        return give(chances, self.thresholds_)
+            return np.asarray(self.classes_[scores.argmax(axis=1)])
+        return give(expit(scores), self.thresholds_)
 
-    def _targets(self, y: ArrayLike, count: int) -> NDArray[np.int64]:
+    def _scores(self, X: Any) -> Floats:
+        frame = as_frame(X)
+        features = csr_matrix(self.features_.transform(frame))
+        said, told = (part.decision_function(features) for part in (self.says_, self.announces_))
+        return combine(said, told, surroundings_of(frame), self.alone_, self.context_)
+
+    def _targets(self, y: ArrayLike, count: int) -> Ints:
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         given = np.asarray(y)
@@ -220,37 +272,40 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"needs clauses of at least two classes; got only {self.classes_[0]!r}")
         return np.asarray(given[:, None] == self.classes_, dtype=np.int64)
 
-    def _pipeline(self) -> Pipeline:
-        linear = LinearScores(self.C, self.class_weight, self.seed)
-        return Pipeline([("features", make_features(self)), ("linear", linear)])
-
-    def _out_of_fold(
-        self, features: csr_matrix, targets: NDArray[np.int64], groups: ArrayLike | None
-    ) -> NDArray[np.float64]:
-        distinct = len(targets) if groups is None else len(np.unique(np.asarray(groups)))
-        count = min(self.folds, distinct)
-        if count < 2:
+    def _splits(self, count: int, groups: ArrayLike | None) -> list[tuple[Ints, Ints]]:
+        distinct = count if groups is None else len(np.unique(np.asarray(groups)))
+        number = min(self.folds, distinct)
+        if number < 2:
             raise ValueError("out-of-fold scores need at least two folds and two groups")
-        folds = (
-            KFold(count, shuffle=True, random_state=self.seed)
-            if groups is None
-            else GroupKFold(count, shuffle=True, random_state=self.seed)
-        )
-        splits = list(folds.split(targets, groups=groups))
-        parts = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fold)(self.pipeline_["linear"], features, targets, train, test) for train, test in splits
-        )
-        scores = np.full(targets.shape, np.nan)
-        for (_, test), part in zip(splits, parts, strict=True):
-            scores[test] = part
-        return scores
+        folds = KFold if groups is None else GroupKFold
+        splitter = folds(number, shuffle=True, random_state=self.seed)
+        return list(splitter.split(np.empty(count), groups=groups))
 
-    def _scores(self, X: Any) -> NDArray[np.float64]:
-        features = self.pipeline_["features"].transform(as_frame(X))
-        return np.asarray(self.pipeline_["linear"].decision_function(features))
-
-    def _squeeze(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        return scores[:, 1] if not self.multilabel_ and scores.shape[1] == 2 else scores
+    def _second(
+        self,
+        X: Floats,
+        aims: Ints,
+        targets: Ints,
+        weight: NDArray[np.float64],
+        splits: list[tuple[Ints, Ints]],
+    ) -> tuple[Floats, Floats]:
+        """Fit a map of stage 2; return it calibrated, and the out-of-fold scores that it gives."""
+        # A map for clauses alone has few inputs and needs no restraint of its own.
+        C = self.context_C or 1.0
+        maps = Parallel(n_jobs=self.n_jobs)(
+            delayed(fit_logistic)(X[rows], aims[rows], C, weight[rows])
+            for rows in (np.arange(len(X)), *(train for train, _ in splits))
+        )
+        # Being given and being primary make one score.
+        whole, *held = (m.reshape(len(m), -1, targets.shape[1]).sum(axis=1) for m in maps)
+        scores = np.empty(targets.shape, dtype=np.float32)
+        for (_, test), part in zip(splits, held, strict=True):
+            scores[test] = affine(X[test], part)
+        counts = weight > 0
+        slope, intercept = fit_calibration(scores[counts], targets[counts], weight[counts]).T
+        calibrated = whole * slope
+        calibrated[-1] += intercept
+        return calibrated.astype(np.float32), (scores * slope + intercept).astype(np.float32)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -261,115 +316,121 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def make_features(classifier: ClauseClassifier) -> ColumnTransformer:
-    """Build the untrained features of a classifier.
-
-    Parameters
-    ----------
-    classifier : ClauseClassifier
-        Whose parameters to use.
-
-    Returns
-    -------
-    sklearn.compose.ColumnTransformer
-        Blocks named as in `WEIGHTS`, in that order, without those of weight 0.
-    """
-    weights = {**WEIGHTS, **(classifier.weights or {})}
-    unknown = set(weights) - set(WEIGHTS)
-    if unknown:
-        raise ValueError(f"unknown block of features {sorted(unknown)}; known are {list(WEIGHTS)}")
-    blocks: list[tuple[str, Any, Any]] = []
-    for name, weight in weights.items():
-        if not weight:
-            continue
-        if name == "shape":
-            blocks.append((name, ShapeFeatures(), ["text", "kind", "position"]))
-        else:
-            blocks.append(
-                (name, make_vectorizer(name, classifier), "text" if name in ("words", "chars") else name)
-            )
-    if not blocks:
-        raise ValueError("all blocks of features have weight 0")
-    return ColumnTransformer(
-        blocks, transformer_weights={n: w for n, w in weights.items() if w}, sparse_threshold=1.0
-    )
-
-
-def make_vectorizer(block: str, classifier: ClauseClassifier) -> FieldTfidf:
-    """Build the untrained TF-IDF vectoriser of a block of features.
-
-    Parameters
-    ----------
-    block : str
-        Name in `WEIGHTS`.
-    classifier : ClauseClassifier
-        Whose parameters to use.
-
-    Returns
-    -------
-    FieldTfidf
-        Sublinear term frequencies, L2 norm.
-    """
-    common = {"sublinear_tf": True, "min_df": classifier.min_df, "dtype": np.float32}
-    if block == "chars":
-        return FieldTfidf(analyzer="char_wb", ngram_range=(3, classifier.char_ngrams), **common)
-    longest = 1 if block in ("section", "paragraph") else classifier.word_ngrams
-    return FieldTfidf(token_pattern=TOKEN, ngram_range=(1, longest), **common)
-
-
 class LinearScores(ClassifierMixin, BaseEstimator):
-    """One linear support vector machine a category, kept as one weight matrix.
+    """One linear support vector machine an output, kept as one weight matrix.
 
     Parameters
     ----------
     C : float
         Inverse regularisation.
-    class_weight : {"balanced"} or None
     seed : int
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_classes, n_features), float32
-    intercept_ : ndarray of shape (n_classes,), float32
-        A category that no clause has (or all have) gets zero weights and intercept -1 (or 1).
+    coef_ : ndarray of shape (n_outputs, n_features), float32
+        Rounded to what a float16 holds, so that a saved model need not be larger.
+    intercept_ : ndarray of shape (n_outputs,), float32
+        An output that no clause has (or all have) gets zero weights and intercept -1 (or 1).
     """
 
-    def __init__(self, C: float = 0.3, class_weight: str | None = None, seed: int = 0) -> None:
+    def __init__(self, C: float = 0.3, seed: int = 0) -> None:
         self.C = C
-        self.class_weight = class_weight
         self.seed = seed
 
-    def fit(self, X: csr_matrix, y: NDArray[np.int64]) -> LinearScores:
-        """Train on features of shape (n_clauses, n_features), indicators (n_clauses, n_classes)."""
+    def fit(self, X: csr_matrix, y: Ints, sample_weight: NDArray[np.float64] | None = None) -> LinearScores:
+        """Train on features of shape (n_clauses, n_features), indicators (n_clauses, n_outputs)."""
+        counts = slice(None) if sample_weight is None else np.flatnonzero(sample_weight)
+        X, y = X[counts], y[counts]
+        weight = None if sample_weight is None else sample_weight[counts]
         self.coef_ = np.zeros((y.shape[1], X.shape[1]), dtype=np.float32)
-        self.intercept_ = np.where(y.all(axis=0), 1, -1).astype(np.float32)
-        for k in range(y.shape[1]):
+        self.intercept_ = np.full(y.shape[1], -1, dtype=np.float32)
+        for k in range(y.shape[1]) if len(y) else ():
             if y[:, k].min() == y[:, k].max():
+                self.intercept_[k] = 1 if y[0, k] else -1
                 continue
-            svm = LinearSVC(C=self.C, class_weight=self.class_weight, random_state=self.seed)
-            svm.fit(X, y[:, k])
-            self.coef_[k], self.intercept_[k] = svm.coef_[0], svm.intercept_[0]
+            svm = LinearSVC(C=self.C, random_state=self.seed).fit(X, y[:, k], sample_weight=weight)
+            self.coef_[k], self.intercept_[k] = svm.coef_[0].astype(np.float16), svm.intercept_[0]
         return self
 
-    def decision_function(self, X: csr_matrix) -> NDArray[np.float64]:
-        """Score features; shape (n_clauses, n_classes)."""
-        return np.asarray(X @ self.coef_.T + self.intercept_, dtype=np.float64)
+    def decision_function(self, X: csr_matrix) -> Floats:
+        """Score features; shape (n_clauses, n_outputs), float32."""
+        return np.asarray(X @ self.coef_.T + self.intercept_, dtype=np.float32)
 
 
-def _fold(
-    model: LinearScores,
-    features: csr_matrix,
-    targets: NDArray[np.int64],
-    train: NDArray[np.int64],
-    test: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    fitted: LinearScores = clone(model).fit(features[train], targets[train])
-    return fitted.decision_function(features[test])
+def _fit_scores(
+    model: LinearScores, features: csr_matrix, y: Ints, weight: NDArray[np.float64], rows: Ints
+) -> LinearScores:
+    return model.fit(features[rows], y[rows], weight[rows])
 
 
-def calibrate(scores: NDArray[np.float64], calibration: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn scores of shape (n_clauses, n_classes) into probabilities, as `fit_calibration` fitted."""
-    return np.asarray(expit(scores * calibration[:, 0] + calibration[:, 1]))
+def _indicators(primary: ArrayLike, classes: int) -> Ints:
+    return np.asarray(np.asarray(primary)[:, None] == np.arange(classes), dtype=np.int64)
+
+
+def announcements(targets: Ints, annotated: NDArray[np.bool_], around: Surroundings) -> tuple[Ints, Ints]:
+    """Tell which categories each heading and lead-in announces.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n_clauses, n_classes), int64
+    annotated : ndarray of shape (n_clauses,), bool
+        Whether the targets of a clause are known.
+    around : Surroundings
+
+    Returns
+    -------
+    announced : ndarray of shape (n_clauses, n_classes), int64
+        1 where at least `ANNOUNCED` of the clauses introduced, other than headings, have the category.
+    introduces : ndarray of shape (n_clauses,), int64
+        1 for clauses that introduce an annotated one.
+    """
+    total, count = np.zeros(targets.shape), np.zeros(len(targets))
+    for name in INTRODUCTIONS:
+        by = getattr(around, name)
+        rows = np.flatnonzero((by >= 0) & annotated & (around.kind != HEADING))
+        np.add.at(total, by[rows], targets[rows])
+        np.add.at(count, by[rows], 1)
+    shares = total / np.maximum(count, 1)[:, None]
+    return (shares >= ANNOUNCED).astype(np.int64), (count > 0).astype(np.int64)
+
+
+def fit_logistic(X: Floats, y: Ints, C: float, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fit one logistic regression an output, all at once.
+
+    They share the inputs, so one product of matrices serves all of them; fitted one by one, as
+    `sklearn.linear_model.LogisticRegression` does, they take several times as long.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_inputs), float32
+    y : ndarray of shape (n, n_outputs), int64
+        Indicators.
+    C : float
+        Inverse regularisation (L2) of the weights of inputs that are scaled to unit variance.
+    weight : ndarray of shape (n,), float64
+
+    Returns
+    -------
+    ndarray of shape (n_inputs + 1, n_outputs), float64
+        Weights of the inputs as given, then the intercept.
+    """
+    counts = weight > 0
+    X, goal, weight = X[counts], y[counts].astype(np.float32), weight[counts, None].astype(np.float32)
+    scale = np.append(1 / np.maximum(X.std(axis=0, dtype=np.float64), 1e-6), 1)
+    inputs = (np.column_stack([X, np.ones(len(X), np.float32)]) * scale).astype(np.float32)
+    shape = (inputs.shape[1], goal.shape[1])
+
+    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights = flat.reshape(shape)
+        logits = inputs @ weights.astype(np.float32)
+        value = C * float((weight * (np.logaddexp(0, logits) - goal * logits)).sum(dtype=np.float64))
+        gradient = C * (inputs.T @ (weight * (expit(logits) - goal))).astype(np.float64)
+        gradient[:-1] += weights[:-1]  # the intercept goes free
+        return value + 0.5 * float((weights[:-1] ** 2).sum()), gradient.ravel()
+
+    with threadpool_limits(1):  # the order of summation, so the result, must not depend on the machine
+        found = minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    return np.asarray(found.x.reshape(shape) * scale[:, None])
 
 
 def give(chances: NDArray[np.float64], thresholds: ArrayLike) -> NDArray[np.int64]:
@@ -390,7 +451,7 @@ def give(chances: NDArray[np.float64], thresholds: ArrayLike) -> NDArray[np.int6
     return given
 
 
-def fit_calibration(scores: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.float64]:
+def fit_calibration(scores: Floats, targets: Ints, weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """Fit a sigmoid to the out-of-fold scores of every category (Platt 1999).
 
     Parameters
@@ -398,6 +459,7 @@ def fit_calibration(scores: NDArray[np.float64], targets: NDArray[np.int64]) -> 
     scores : ndarray of shape (n_clauses, n_classes)
     targets : ndarray of shape (n_clauses, n_classes)
         Indicators.
+    weight : ndarray of shape (n_clauses,)
 
     Returns
     -------
@@ -407,9 +469,10 @@ def fit_calibration(scores: NDArray[np.float64], targets: NDArray[np.int64]) -> 
     found = np.empty((targets.shape[1], 2))
     for k in range(targets.shape[1]):
         if targets[:, k].min() == targets[:, k].max():
-            found[k] = 1.0, (4.0 if targets[0, k] else -4.0)
+            found[k] = 0.0, (4.0 if targets[0, k] else -4.0)
             continue
-        sigmoid = LogisticRegression(C=1e3, solver="newton-cholesky").fit(scores[:, [k]], targets[:, k])
+        sigmoid = LogisticRegression(C=1e3, solver="newton-cholesky")
+        sigmoid.fit(scores[:, [k]], targets[:, k], sample_weight=weight)
         found[k] = sigmoid.coef_[0, 0], sigmoid.intercept_[0]
     return found
 

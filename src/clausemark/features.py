@@ -1,32 +1,33 @@
-"""Features of a clause: TF-IDF of its own words and characters and of the fields around it."""
+"""Features of a clause: TF-IDF of its words and characters, and where its neighbours stand."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.utils.validation import check_is_fitted
 
-from clausemark.clauses import Clause, contexts
+from clausemark.clauses import Clause
+from clausemark.context import Surroundings, surroundings
 
-#: Text fields of a clause, in the order of the feature matrix.
-FIELDS: Final = ("text", "heading", "section", "lead_in", "previous", "next", "paragraph")
+#: Columns of a clause frame that name a neighbour by its distance in rows; 0 is none.
+NEIGHBOURS: Final = ("previous", "next", "heading", "lead_in", "first", "last")
 #: All columns of a clause frame.
-COLUMNS: Final = (*FIELDS, "kind", "position")
-#: A text of fewer clauses is taken for an excerpt, whose clauses have no position.
-SHORTEST_POLICY: Final = 8
+COLUMNS: Final = ("text", "kind", "position", "index", *NEIGHBOURS)
 #: Words: letters and digits with inner apostrophes; single letters count ("a", "i").
 TOKEN: Final = r"(?u)\b\w+(?:['’]\w+)*\b"
+#: Blocks of features, and what each weighs by default.
+WEIGHTS: Final[dict[str, float]] = {"words": 1.0, "chars": 1.0}
+
+_KINDS: Final = ("sentence", "heading", "item")
 
 
 def clause_frame(clauses: Sequence[Clause]) -> pd.DataFrame:
-    """Lay the clauses of one document out with their context, a row a clause.
+    """Lay the clauses of one document out, a row a clause.
 
     Parameters
     ----------
@@ -35,27 +36,22 @@ def clause_frame(clauses: Sequence[Clause]) -> pd.DataFrame:
 
     Returns
     -------
-    pandas.DataFrame of shape (n_clauses, 9)
-        The text fields of `FIELDS` (``""`` where there is nothing), `kind`, and `position` in the
-        document from 0 to 1 (float64), -1 where that is unknown: in a text of under
-        `SHORTEST_POLICY` clauses.
+    pandas.DataFrame of shape (n_clauses, 10)
+        `text`, `kind`; `position` in the document from 0 to 1 (float64), -1 where that is unknown;
+        `index` in the document (int64); and the distance in rows to each of `NEIGHBOURS` (int64, 0
+        where there is none): heading, lead-in, previous and next clause, first and last of the
+        paragraph. Frames of several documents can be put below each other.
     """
-    texts = [clause.text for clause in clauses] + [""]  # position -1 is nothing
-    around = contexts(clauses)
-    paragraphs = {c.first: " \n ".join(texts[c.first : c.last + 1]) for c in around}
-    # A handful of clauses is an excerpt: the first of it is not the title of a policy.
-    scale = len(clauses) - 1 if len(clauses) >= SHORTEST_POLICY else 0
+    around = surroundings(clauses)
+    rows = np.arange(len(clauses))
+    near = {name: getattr(around, name) for name in NEIGHBOURS}
     return pd.DataFrame(
         {
-            "text": texts[:-1],
-            "heading": [texts[c.heading] for c in around],
-            "section": [texts[c.section] for c in around],
-            "lead_in": [texts[c.lead_in] for c in around],
-            "previous": [texts[c.previous] for c in around],
-            "next": [texts[c.next] for c in around],
-            "paragraph": [paragraphs[c.first] if c.last > c.first else "" for c in around],
+            "text": [clause.text for clause in clauses],
             "kind": [clause.kind for clause in clauses],
-            "position": [i / scale if scale else -1.0 for i in range(len(clauses))],
+            "position": around.position,
+            "index": rows,
+            **{name: np.where(found >= 0, found - rows, 0) for name, found in near.items()},
         },
         columns=list(COLUMNS),
     )
@@ -72,7 +68,7 @@ def as_frame(X: Any) -> pd.DataFrame:
 
     Returns
     -------
-    pandas.DataFrame of shape (n_clauses, 9)
+    pandas.DataFrame of shape (n_clauses, 10)
 
     Raises
     ------
@@ -82,12 +78,8 @@ def as_frame(X: Any) -> pd.DataFrame:
     if isinstance(X, pd.DataFrame):
         if "text" not in X.columns:
             raise ValueError(f"a frame of clauses needs a column 'text'; it has {list(X.columns)}")
-        frame = pd.DataFrame({"text": X["text"].astype(str).to_numpy(dtype=object)})
-        for field in FIELDS[1:]:
-            given = X[field].fillna("").astype(str) if field in X.columns else ""
-            frame[field] = given if isinstance(given, str) else given.to_numpy(dtype=object)
-        frame["kind"] = X["kind"].to_numpy(dtype=object) if "kind" in X.columns else ""
-        frame["position"] = X["position"].to_numpy(dtype=float) if "position" in X.columns else -1.0
+        given = X.reset_index(drop=True)
+        frame = pd.DataFrame({"text": given["text"].astype(str)})
     else:
         if isinstance(X, str):
             raise ValueError("expected a list of clauses, got one string: put it in a list")
@@ -99,20 +91,45 @@ def as_frame(X: Any) -> pd.DataFrame:
         wrong = next((v for v in values if not isinstance(v, str)), None)
         if wrong is not None:
             raise ValueError(f"expected clauses as str, got {type(wrong).__name__}: {wrong!r}")
-        frame = pd.DataFrame({"text": values})
-        for field in FIELDS[1:]:
-            frame[field] = ""
-        frame["kind"], frame["position"] = "", -1.0
+        given = frame = pd.DataFrame({"text": values})
     if frame.empty:
         raise ValueError("found 0 clauses (shape=(0,)) while a minimum of 1 is required")
+    defaults: dict[str, Any] = {"kind": "sentence", "position": -1.0} | dict.fromkeys(COLUMNS[3:], 0)
+    for name, value in defaults.items():
+        frame[name] = given[name].fillna(value) if name in given.columns else value
     return frame
+
+
+def surroundings_of(frame: pd.DataFrame) -> Surroundings:
+    """Read who is whose neighbour from a clause frame.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        As `as_frame` returns it. Rows may have been left out since `clause_frame` made it: a
+        neighbour that is no longer where it was counts as none.
+
+    Returns
+    -------
+    Surroundings
+    """
+    rows, index = np.arange(len(frame)), frame["index"].to_numpy(dtype=np.int64)
+    found = {}
+    for name in NEIGHBOURS:
+        step = frame[name].to_numpy(dtype=np.int64)
+        there = np.clip(rows + step, 0, len(frame) - 1)
+        # The distance in the document must be the distance in the frame.
+        valid = (step != 0) & (there == rows + step) & (index[there] == index + step)
+        found[name] = np.where(valid, there, rows if name in ("first", "last") else -1)
+    kind = sum((frame["kind"] == name).to_numpy(dtype=np.int64) * i for i, name in enumerate(_KINDS))
+    return Surroundings(**found, kind=kind, position=frame["position"].to_numpy(dtype=np.float64))
 
 
 class FieldTfidf(TfidfVectorizer):
     """TF-IDF of a text field, of one empty column where no n-gram occurs often enough.
 
     Parameters are those of `sklearn.feature_extraction.text.TfidfVectorizer`, which refuses such
-    fields; clauses without context have nothing else.
+    fields.
     """
 
     def fit(self, raw_documents: Sequence[str], y: object = None) -> FieldTfidf:
@@ -129,65 +146,42 @@ class FieldTfidf(TfidfVectorizer):
             return super().fit_transform(raw_documents)
 
 
-class ShapeFeatures(TransformerMixin, BaseEstimator):
-    """What a clause looks like: its kind, where it stands, how long it is.
+def make_features(
+    weights: Mapping[str, float] | None, word_ngrams: int, char_ngrams: int, min_df: int
+) -> ColumnTransformer:
+    """Build untrained features of a clause's own text.
 
-    Each property is one indicator. A sentence in the middle of a policy has none of kind and
-    position, and so has a clause that comes alone.
+    Parameters
+    ----------
+    weights : mapping of str to float or None
+        Weight of each block; those not named keep their default in `WEIGHTS`, 0 leaves a block out.
+    word_ngrams, char_ngrams : int
+        Longest n-grams; those of characters are of 3 or more, within words between spaces.
+    min_df : int
+        Smallest number of clauses that an n-gram occurs in.
+
+    Returns
+    -------
+    sklearn.compose.ColumnTransformer
+        Blocks named and ordered as in `WEIGHTS`: sublinear term frequencies, L2 norm.
+
+    Raises
+    ------
+    ValueError
+        If a block is unknown or all have weight 0.
     """
-
-    #: Indicators in the order of the columns.
-    NAMES: Final = (
-        "kind=heading", "kind=item",
-        "position=first", "position=early", "position=late", "position=last",
-        "words<=3", "words<=8", "words<=20", "words<=40", "words>40",
-        "question", "colon",
-    )  # fmt: skip
-
-    def fit(self, X: pd.DataFrame, y: object = None) -> ShapeFeatures:
-        """Do nothing: the features are fixed."""
-        self.n_features_in_ = 3
-        return self
-
-    def transform(self, X: pd.DataFrame) -> NDArray[np.float32]:
-        """Compute the indicators.
-
-        Parameters
-        ----------
-        X : pandas.DataFrame
-            Columns text, kind, position.
-
-        Returns
-        -------
-        ndarray of shape (n_clauses, 13), float32
-        """
-        out = np.zeros((len(X), len(self.NAMES)), dtype=np.float32)
-        kind, position = X["kind"].to_numpy(), X["position"].to_numpy(dtype=float)
-        words = np.array([text.count(" ") + 1 for text in X["text"]])
-        texts = [text.rstrip() for text in X["text"]]
-        properties = (
-            kind == "heading",
-            kind == "item",
-            position == 0,
-            (position > 0) & (position <= 0.1),
-            (position > 0.9) & (position < 1),
-            position == 1,
-            words <= 3,
-            (words > 3) & (words <= 8),
-            (words > 8) & (words <= 20),
-            (words > 20) & (words <= 40),
-            words > 40,
-            [text.endswith("?") for text in texts],
-            [text.endswith(":") for text in texts],
-        )
-        for column, has in enumerate(properties):
-            out[:, column] = has
-        return out
-
-    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
-        """Return the names of the indicators."""
-        check_is_fitted(self)
-        return np.array(self.NAMES, dtype=object)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
+    chosen = {**WEIGHTS, **(weights or {})}
+    unknown = set(chosen) - set(WEIGHTS)
+    if unknown:
+        raise ValueError(f"unknown block of features {sorted(unknown)}; known are {list(WEIGHTS)}")
+    common: dict[str, Any] = {"sublinear_tf": True, "min_df": min_df, "dtype": np.float32}
+    blocks = {
+        "words": FieldTfidf(token_pattern=TOKEN, ngram_range=(1, word_ngrams), **common),
+        "chars": FieldTfidf(analyzer="char_wb", ngram_range=(3, char_ngrams), **common),
+    }
+    kept = {name: weight for name, weight in chosen.items() if weight}
+    if not kept:
+        raise ValueError("all blocks of features have weight 0")
+    return ColumnTransformer(
+        [(name, blocks[name], "text") for name in kept], transformer_weights=kept, sparse_threshold=1.0
+    )

@@ -2,13 +2,16 @@
 
 | file | what it holds |
 |---|---|
-| model.json | format, parameters, calibration, thresholds, versions, corpus, metrics; SHA-256 of all |
-| vocabulary.json | block of features -> its n-grams in the order of their columns |
+| model.json | format, parameters, thresholds, versions, corpus, metrics; SHA-256 of all |
+| vocabulary.json | block of features -> its n-grams in the order of their rows |
 | idf.npy | inverse document frequencies of these n-grams, float32 |
-| weights.npy | one row a category: the weights of all features, then the intercept, float32 |
+| weights.npy | stage 1: one row an n-gram, the blocks below each other; float16 |
+| maps.npy | intercepts of stage 1, the map for clauses alone, that in context; float32 |
 | README.md | the model card, generated from model.json |
 
-Saving the same classifier twice gives the same bytes. Nothing else knows what is in the folder.
+Saving the same classifier twice gives the same bytes. Nothing else knows what is in the folder. What
+is read from it is a `Model`, plain arrays that `clausemark.scorer` scores with; `restore` puts them
+back into the scikit-learn estimator.
 """
 
 from __future__ import annotations
@@ -19,33 +22,71 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from clausemark.classifier import ClauseClassifier, LinearScores
+from clausemark.context import neighbourhood_width
 from clausemark.errors import ModelError
 from clausemark.taxonomy import CATEGORIES
 
-FORMAT: Final = "clausemark-model/1"
-_FILES: Final = ("README.md", "idf.npy", "vocabulary.json", "weights.npy")
+if TYPE_CHECKING:
+    from clausemark.classifier import ClauseClassifier
+
+FORMAT: Final = "clausemark-model/2"
+_FILES: Final = ("README.md", "idf.npy", "maps.npy", "vocabulary.json", "weights.npy")
+
+Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Model:
-    """A trained classifier and what is known of it.
+@dataclass(frozen=True, eq=False)
+class Block:
+    """N-grams of one kind.
 
     Attributes
     ----------
-    classifier : ClauseClassifier
-        Fitted.
+    terms : tuple of str
+        In the order of the rows.
+    longest : int
+        Longest n-gram; the shortest is 1 of words and 3 of characters.
+    scale : float
+        What the TF-IDF vector of the block, of length 1, is multiplied by.
+    idf : ndarray of shape (n_terms,), float32
+    weights : ndarray of shape (n_terms, n_scores), float32
+        Of stage 1.
+    """
+
+    terms: tuple[str, ...]
+    longest: int
+    scale: float
+    idf: Floats
+    weights: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained model and what is known of it.
+
+    Attributes
+    ----------
+    blocks : dict of str to Block
+        ``"words"``, ``"chars"`` or both.
+    intercepts : ndarray of shape (n_scores,), float32
+        Of stage 1. The first scores are what a clause says, the last twelve what it announces.
+    alone, context : ndarray of shape (n_inputs + 1, 12), float32
+        Stage 2: see `clausemark.context.combine`.
+    thresholds : ndarray of shape (12,), float64
+        Probability from which on a category is given.
     info : dict
         Content of model.json: format, version, parameters, corpus, metrics and more.
     """
 
-    classifier: ClauseClassifier
+    blocks: Mapping[str, Block]
+    intercepts: Floats
+    alone: Floats
+    context: Floats
+    thresholds: NDArray[np.float64]
     info: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -89,27 +130,30 @@ def save_model(
         raise ModelError("only a classifier of the twelve categories can be saved")
     if folder.is_file() or (folder.is_dir() and not _is_ours(folder)):
         raise ModelError("is not a model folder and not empty; name another", where=folder)
-    blocks = classifier.pipeline_["features"].named_transformers_
-    linear = classifier.pipeline_["linear"]
+    shares = classifier.features_.transformer_weights
+    blocks = {name: classifier.features_.named_transformers_[name] for name in shares}
     vocabulary = {
-        name: sorted(block.vocabulary_, key=block.vocabulary_.__getitem__)
-        for name, block in blocks.items()
-        if name not in ("shape", "remainder")
+        name: sorted(block.vocabulary_, key=block.vocabulary_.__getitem__) for name, block in blocks.items()
     }
-    idf = [np.empty(0), *(blocks[name].idf_ for name in vocabulary)]
+    parts = (classifier.says_, classifier.announces_)
+    weights = np.vstack([part.coef_ for part in parts]).T
+    maps = [np.concatenate([part.intercept_ for part in parts]), classifier.alone_, classifier.context_]
     content = {
         "vocabulary.json": _json(vocabulary),
-        "idf.npy": _npy(np.concatenate(idf)),
-        "weights.npy": _npy(np.column_stack([linear.coef_, linear.intercept_])),
+        "idf.npy": _npy(np.concatenate([blocks[name].idf_ for name in vocabulary])),
+        "weights.npy": _npy(weights, np.float16),
+        "maps.npy": _npy(np.concatenate([part.ravel() for part in maps])),
     }
     info: dict[str, Any] = {
         "format": FORMAT,
         "versions": _versions(),
         "parameters": _plain(classifier.get_params()),
         "categories": list(CATEGORIES),
-        "calibration": classifier.calibration_.round(6).tolist(),
         "thresholds": classifier.thresholds_.round(6).tolist(),
-        "features": {name: len(terms) for name, terms in vocabulary.items()},
+        "blocks": {
+            name: {"terms": len(vocabulary[name]), "longest": block.ngram_range[1], "scale": shares[name]}
+            for name, block in blocks.items()
+        },
         "corpus": _plain(corpus or {}),
         "metrics": _plain(metrics or {}),
     }
@@ -151,11 +195,53 @@ def load_model(folder: str | Path) -> Model:
             raise ModelError("truncated or altered: its SHA-256 is not that in model.json", where=path)
     try:
         vocabulary: dict[str, list[str]] = json.loads(data["vocabulary.json"])
-        idf = np.load(io.BytesIO(data["idf.npy"]), allow_pickle=False)
-        weights = np.load(io.BytesIO(data["weights.npy"]), allow_pickle=False)
-        return Model(_assemble(info, vocabulary, idf, weights), info)
+        arrays = {
+            name: np.load(io.BytesIO(data[f"{name}.npy"]), allow_pickle=False).astype(np.float32)
+            for name in ("idf", "weights", "maps")
+        }
+        return _assemble(info, vocabulary, **arrays)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise ModelError(f"its files do not fit one another ({error})", where=folder) from None
+
+
+def restore(model: Model) -> ClauseClassifier:
+    """Put the arrays of a model back into the scikit-learn estimator that they come from.
+
+    Parameters
+    ----------
+    model : Model
+
+    Returns
+    -------
+    ClauseClassifier
+        Fitted, without out-of-fold scores.
+    """
+    from clausemark.classifier import ClauseClassifier, LinearScores
+    from clausemark.features import as_frame, make_features
+
+    classifier = ClauseClassifier(**model.info["parameters"])
+    classifier.classes_ = np.array(CATEGORIES)
+    classifier.multilabel_, classifier.n_features_in_ = True, 1
+    features = make_features(
+        classifier.weights, classifier.word_ngrams, classifier.char_ngrams, classifier.min_df
+    )
+    for name, block, _ in features.transformers:
+        terms = model.blocks[name].terms
+        block.set_params(vocabulary=_Terms((term, i) for i, term in enumerate(terms)))
+    features.fit(as_frame(["a clause"]))  # learns nothing but the column: the vocabularies are given
+    for name, part in model.blocks.items():
+        features.named_transformers_[name].idf_ = part.idf
+    classifier.features_ = features
+    coef = np.vstack([part.weights for part in model.blocks.values()]).T
+    ends = len(model.intercepts) - len(CATEGORIES)
+    for name, rows in (("says_", slice(ends)), ("announces_", slice(ends, None))):
+        scores = LinearScores(classifier.C, classifier.seed)
+        scores.coef_ = np.ascontiguousarray(coef[rows])
+        scores.intercept_ = model.intercepts[rows]
+        setattr(classifier, name, scores)
+    classifier.alone_, classifier.context_ = model.alone, model.context
+    classifier.thresholds_ = model.thresholds
+    return classifier
 
 
 def _read_info(folder: Path) -> dict[str, Any]:
@@ -182,32 +268,27 @@ def _read_info(folder: Path) -> dict[str, Any]:
 def _assemble(
     info: Mapping[str, Any],
     vocabulary: Mapping[str, list[str]],
-    idf: NDArray[np.float32],
-    weights: NDArray[np.float32],
-) -> ClauseClassifier:
-    """Put the trained parts into an estimator."""
-    classifier = ClauseClassifier(**info["parameters"])
-    classifier.classes_ = np.array(CATEGORIES)
-    classifier.multilabel_, classifier.n_features_in_ = True, 1
-    classifier.calibration_ = np.array(info["calibration"])
-    classifier.thresholds_ = np.array(info["thresholds"])
-    pipeline = classifier._pipeline()
-    features = pipeline["features"]
-    for name, block, _ in features.transformers:
-        if name in vocabulary:
-            block.set_params(vocabulary=_Terms((term, i) for i, term in enumerate(vocabulary[name])))
-    features.fit(_SAMPLE)  # learns nothing but the columns: the vocabularies are given
+    idf: Floats,
+    weights: Floats,
+    maps: Floats,
+) -> Model:
+    """Cut the arrays to their shapes."""
+    classes, scores = len(CATEGORIES), weights.shape[1]
+    said = scores - classes
+    sizes = (scores, (said + 1) * classes, (neighbourhood_width(said, classes) + 1) * classes)
+    blocks: dict[str, Block] = {}
     start = 0
-    for name, terms in vocabulary.items():
-        features.named_transformers_[name].idf_ = idf[start : start + len(terms)]
-        start += len(terms)
-    width = features.transform(_SAMPLE).shape[1]
-    if weights.shape != (len(CATEGORIES), width + 1):
-        raise ValueError(f"weights of {weights.shape[1] - 1} features, not {width}")
-    linear: LinearScores = pipeline["linear"]
-    linear.coef_, linear.intercept_ = np.ascontiguousarray(weights[:, :-1]), weights[:, -1]
-    classifier.pipeline_ = pipeline
-    return classifier
+    for name, of in info["blocks"].items():
+        terms = tuple(vocabulary[name])
+        rows = slice(start, start + len(terms))
+        blocks[name] = Block(terms, int(of["longest"]), float(of["scale"]), idf[rows], weights[rows])
+        start = rows.stop
+    if not (len(idf) == len(weights) == start) or len(maps) != sum(sizes):
+        raise ValueError(f"{start} n-grams, {len(idf)} idf, {len(weights)} weights, {len(maps)} in maps")
+    intercepts, alone, context = np.split(maps, np.cumsum(sizes)[:-1])
+    thresholds = np.array(info["thresholds"], dtype=np.float64)
+    shapes = alone.reshape(-1, classes), context.reshape(-1, classes)
+    return Model(blocks, intercepts, *shapes, thresholds, info)
 
 
 class _Terms(dict[str, int]):
@@ -215,17 +296,6 @@ class _Terms(dict[str, int]):
 
     def __deepcopy__(self, memo: object) -> _Terms:
         return self
-
-
-_SAMPLE: Final = pd.DataFrame(
-    {
-        name: ["clause", "clause"]
-        for name in (
-            "text", "heading", "section", "lead_in", "previous", "next", "paragraph", "kind",
-        )
-    }
-    | {"position": [0.0, 1.0]}
-)  # fmt: skip
 
 
 def _is_ours(folder: Path) -> bool:
@@ -236,9 +306,9 @@ def _json(value: Any) -> bytes:
     return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def _npy(array: NDArray[Any]) -> bytes:
+def _npy(array: NDArray[Any], dtype: type = np.float32) -> bytes:
     buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(array, dtype=np.float32), allow_pickle=False)
+    np.save(buffer, np.ascontiguousarray(array, dtype=dtype), allow_pickle=False)
     return buffer.getvalue()
 
 
@@ -262,16 +332,17 @@ def _versions() -> dict[str, str]:
 def _card(info: Mapping[str, Any]) -> str:
     """Write the model card."""
     corpus, metrics = info["corpus"], info["metrics"]
+    features = (f"{name} {block['terms']:,}" for name, block in info["blocks"].items())
     lines = [
         "# clausemark model",
         "",
-        "Marks the clauses of an English privacy policy with data-practice categories. TF-IDF of the",
-        "clause and of what stands around it, one linear score a category, calibrated. Arrays and JSON",
-        "only; read it with `clausemark.Labeler.load(folder)`.",
+        "Marks the clauses of an English privacy policy with data-practice categories: linear scores of",
+        "the TF-IDF of each clause, then a linear map of these and of the scores of the clauses around",
+        "it, calibrated. Arrays and JSON only; read it with `clausemark.Labeler.load(folder)`.",
         "",
         f"- Trained on: {corpus.get('policies', '?')} policies, {corpus.get('clauses', '?')} clauses"
         f" (digest {str(corpus.get('digest', '?'))[:12]}), licence {corpus.get('license', '?')}.",
-        f"- Features: {', '.join(f'{n} {c:,}' for n, c in info['features'].items())}.",
+        f"- Features: {', '.join(features)}.",
         f"- Made with: {', '.join(f'{n} {v}' for n, v in info['versions'].items())}.",
         "",
     ]

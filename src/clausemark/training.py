@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import parallel_config
 from numpy.typing import NDArray
 
 from clausemark.classifier import ClauseClassifier
@@ -24,12 +25,12 @@ class TrainingSet:
 
     Attributes
     ----------
-    frame : pandas.DataFrame of shape (n_clauses, 9)
-        Clauses with context, as `clausemark.features.clause_frame` lays them out.
+    frame : pandas.DataFrame of shape (n_clauses, 10)
+        All clauses, as `clausemark.features.clause_frame` lays them out.
     targets : ndarray of shape (n_clauses, 12), int64
         1 where a clause has a category.
     primary : ndarray of shape (n_clauses,), int64
-        Column of the primary category.
+        Column of the primary category, -1 where a clause has no label.
     groups : ndarray of shape (n_clauses,), int64
         Number of the policy.
     """
@@ -38,6 +39,11 @@ class TrainingSet:
     targets: NDArray[np.int64]
     primary: NDArray[np.int64]
     groups: NDArray[np.int64]
+
+    @property
+    def labeled(self) -> NDArray[np.bool_]:
+        """Which clauses have a label; the others are context: shape (n_clauses,), bool."""
+        return np.asarray(self.primary >= 0)
 
 
 def training_set(policies: Sequence[Policy]) -> TrainingSet:
@@ -57,18 +63,15 @@ def training_set(policies: Sequence[Policy]) -> TrainingSet:
     CorpusError
         If no clause has a label.
     """
-    frames, rows, groups = [], [], []
-    for number, policy in enumerate(policies):
-        labeled = [i for i, clause in enumerate(policy.clauses) if clause.labels]
-        frames.append(clause_frame(policy.clauses_for_context()).iloc[labeled])
-        rows += [policy.clauses[i].labels for i in labeled]
-        groups += [number] * len(labeled)
-    if not rows:
+    labels = [clause.labels for policy in policies for clause in policy.clauses]
+    if not any(labels):
         raise CorpusError("no clause of the corpus has a label")
-    targets = np.array([[name in labels for name in CATEGORIES] for labels in rows], dtype=np.int64)
-    primary = np.array([CATEGORIES.index(labels[0]) for labels in rows], dtype=np.int64)
-    frame = pd.concat(frames, ignore_index=True)
-    return TrainingSet(frame, targets, primary, np.array(groups, dtype=np.int64))
+    return TrainingSet(
+        pd.concat([clause_frame(policy.clauses_for_context()) for policy in policies], ignore_index=True),
+        np.array([[name in row for name in CATEGORIES] for row in labels], dtype=np.int64),
+        np.array([CATEGORIES.index(row[0]) if row else -1 for row in labels], dtype=np.int64),
+        np.repeat(np.arange(len(policies)), [len(policy.clauses) for policy in policies]),
+    )
 
 
 def train(policies: Sequence[Policy], parameters: Mapping[str, Any] | None = None) -> ClauseClassifier:
@@ -98,7 +101,14 @@ def train(policies: Sequence[Policy], parameters: Mapping[str, Any] | None = Non
         raise CorpusError("training needs at least two policies, so that scores can be out of fold")
     data = training_set(policies)
     try:
-        return classifier.fit(data.frame, data.targets, groups=data.groups)
+        with parallel_config(n_jobs=-1):
+            return classifier.fit(
+                data.frame,
+                data.targets,
+                primary=data.primary,
+                groups=data.groups,
+                sample_weight=data.labeled.astype(float),
+            )
     except ValueError as error:
         raise InputError(f"training failed: {error}") from error
 
