@@ -48,6 +48,16 @@ _FURNITURE_NAME: Final = re.compile(
 _LABELLED: Final = re.compile(r"[^.!?:]{2,70}[.:]?$")
 #: Stands for a forced line break until white space has been collapsed; no page holds it.
 _BREAK: Final = "\0"
+def _roles() -> dict[int, str]:
+    """What the walk does at a node, by the parser's number of its tag, which is cheap to ask for."""
+    (text,) = LexborHTMLParser("x").css_first("body").iter(include_text=True)
+    create = LexborHTMLParser("").create_node
+    roles = {text.tag_id: "-text", **{create(tag).tag_id: tag for tag in (*_BLOCK, "a", "br")}}
+    roles |= {create(tag).tag_id: "b" for tag in _BOLD}
+    return roles | {create(tag).tag_id: "-skip" for tag in _SKIPPED}
+
+
+_ROLES: Final = _roles()
 #: Kind of the blocks in an element; elements not named here leave it as it is.
 _KINDS: Final[dict[str, BlockKind]] = {
     "li": "item",
@@ -116,7 +126,6 @@ def parse_html(html: str) -> tuple[str, list[Block], str]:
     parser = LexborHTMLParser(html)
     node = parser.css_first("head > title")
     title = " ".join(node.text().split()) if node is not None else ""
-    parser.strip_tags(_SKIPPED, recursive=True)
     root = parser.root
     pieces = _Walk().run(root) if root is not None else []
     return (*_assemble(_content(pieces)), title)
@@ -162,7 +171,7 @@ def _may_nest(html: str) -> bool:
 
 
 class _Walk:
-    """One pass over the tree, without recursion."""
+    """One pass over the tree, without recursion; what is skipped is not even entered."""
 
     def __init__(self) -> None:
         self.pieces: list[_Piece] = []
@@ -177,44 +186,50 @@ class _Walk:
         self.items: list[list[_Piece]] = []
 
     def run(self, root: LexborNode) -> list[_Piece]:
-        # Open elements: address, tag where leaving it means something, whether it is furniture.
-        stack: list[tuple[int, str, bool]] = []
-        for node in root.traverse(include_text=True):
-            tag = node.tag or ""
-            text = ""
-            if tag == "-text":
-                text = node.text_content or ""
-                if self.current is None and (not text or text.isspace()):
-                    continue
-            above = node.parent
-            if above is not None:
-                parent = above.mem_id
-                while stack and stack[-1][0] != parent:
-                    element = stack.pop()
-                    if element[1]:
-                        self._leave(element)
-            if text:
-                self._text(text)
-            elif tag == "br":
+        # Open elements, each with its block, "b" for bold, "a" for a link, "" for what means nothing.
+        stack: list[tuple[LexborNode, str, bool]] = []
+        roles = _ROLES
+        node: LexborNode | None = root
+        while node is not None:
+            below: LexborNode | None = None
+            role = roles.get(node.tag_id, "")
+            if role == "-text":
+                text = node.text_content
+                if text and (self.current is not None or not text.isspace()):
+                    self._text(text)
+            elif role == "br":
                 if self.current is not None:
                     self.current.parts.append(_BREAK)
-            elif tag in _BLOCK:
-                stack.append((node.mem_id, tag, self._enter(node, tag)))
-            elif tag in _BOLD:
-                self.bold += 1
-                stack.append((node.mem_id, "b", False))
-            elif tag == "a" and not (node.attributes.get("href") or "#").startswith("#"):
-                self.link += 1
-                stack.append((node.mem_id, "a", False))
-            else:
-                stack.append((node.mem_id, "", False))
-        while stack:
-            self._leave(stack.pop())
+            elif role != "-skip":
+                furniture = False
+                if role == "b":
+                    self.bold += 1
+                elif role == "a":
+                    if (node.attributes.get("href") or "#").startswith("#"):
+                        role = ""
+                    else:
+                        self.link += 1
+                elif role:
+                    furniture = self._enter(node, role)
+                below = node.child
+                if below is not None:
+                    stack.append((node, role, furniture))
+                elif role:
+                    self._leave(role, furniture)
+            if below is None:
+                below = node.next
+                while below is None and stack:
+                    node, role, furniture = stack.pop()
+                    if role:
+                        self._leave(role, furniture)
+                    below = node.next
+            node = below
         self._flush()
         return self.pieces
 
     def _enter(self, node: LexborNode, tag: str) -> bool:
-        self._flush()
+        if self.current is not None:
+            self._flush()
         furniture = _is_furniture(node, tag)
         self.furniture += furniture
         if tag in _KINDS:
@@ -227,14 +242,14 @@ class _Walk:
             self.pre += 1
         return furniture
 
-    def _leave(self, element: tuple[int, str, bool]) -> None:
-        _, tag, furniture = element
+    def _leave(self, tag: str, furniture: bool) -> None:
         if tag == "a":
             self.link -= 1
         elif tag == "b":
             self.bold -= 1
         else:
-            self._flush()
+            if self.current is not None:
+                self._flush()
             self.furniture -= furniture
             if tag in _KINDS:
                 self.kinds.pop()
