@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from clausemark.documents import Block, Document, parse_document
 from clausemark.documents.lines import BULLETS
@@ -24,8 +23,7 @@ MAX_CHARS: Final = 5_000
 _PARAGRAPH_CLAUSES, _PARAGRAPH_CHARS = 40, 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(NamedTuple):
     """A sentence, list item or heading of a policy.
 
     Attributes
@@ -47,8 +45,7 @@ class Clause:
     paragraph: int
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """What stands around a clause, as positions in the list of clauses; -1 where there is nothing.
 
     Attributes

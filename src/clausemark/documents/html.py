@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -87,7 +88,7 @@ class _Piece:
 
     kind: BlockKind
     furniture: bool
-    parts: list[str] = field(default_factory=list)
+    parts: list[str]
     bold: int = 0
     linked: int = 0
     chars: int = 0
@@ -126,9 +127,8 @@ def parse_html(html: str) -> tuple[str, list[Block], str]:
     parser = LexborHTMLParser(html)
     node = parser.css_first("head > title")
     title = " ".join(node.text().split()) if node is not None else ""
-    root = parser.root
-    pieces = _Walk().run(root) if root is not None else []
-    return (*_assemble(_content(pieces)), title)
+    pieces = _pieces(parser.root) if parser.root is not None else []
+    return (*_assemble(_trim(pieces)), title)
 
 
 def _check_depth(html: str) -> None:
@@ -171,9 +171,15 @@ def _may_nest(html: str) -> bool:
 
 
 class _Walk:
-    """One pass over the tree, without recursion; what is skipped is not even entered."""
+    """One pass over the tree, without recursion; what is skipped is not even entered.
 
-    def __init__(self) -> None:
+    Half of a crawled page is furniture. It is passed over too, and only its size is noted, unless
+    `thorough`.
+    """
+
+    def __init__(self, thorough: bool) -> None:
+        self.thorough = thorough
+        self.passed = 0  # characters of furniture passed over
         self.pieces: list[_Piece] = []
         self.current: _Piece | None = None
         self.kinds: list[BlockKind] = ["paragraph"]
@@ -186,12 +192,12 @@ class _Walk:
         self.items: list[list[_Piece]] = []
 
     def run(self, root: LexborNode) -> list[_Piece]:
-        # Open elements, each with its block, "b" for bold, "a" for a link, "" for what means nothing.
+        # Open elements and what they mean, with whether they are furniture.
         stack: list[tuple[LexborNode, str, bool]] = []
         roles = _ROLES
-        node: LexborNode | None = root
-        while node is not None:
-            below: LexborNode | None = None
+        node = root
+        while True:
+            below = None
             role = roles.get(node.tag_id, "")
             if role == "-text":
                 text = node.text_content
@@ -202,35 +208,41 @@ class _Walk:
                     self.current.parts.append(_BREAK)
             elif role != "-skip":
                 furniture = False
-                if role == "b":
-                    self.bold += 1
-                elif role == "a":
+                if role == "a":
                     if (node.attributes.get("href") or "#").startswith("#"):
                         role = ""
                     else:
                         self.link += 1
+                elif role == "b":
+                    self.bold += 1
                 elif role:
-                    furniture = self._enter(node, role)
-                below = node.child
-                if below is not None:
-                    stack.append((node, role, furniture))
-                elif role:
-                    self._leave(role, furniture)
+                    if self.current is not None:
+                        self._flush()
+                    furniture = not self.furniture and _is_furniture(node, role)
+                    if furniture and not (self.thorough or self.items or self.rows):
+                        self.passed += len(" ".join(node.text().split()))
+                        role = "-skip"
+                    else:
+                        self._enter(role, furniture)
+                if role != "-skip":
+                    below = node.child
+                    if below is not None:
+                        stack.append((node, role, furniture))
+                    elif role:
+                        self._leave(role, furniture)
             if below is None:
                 below = node.next
-                while below is None and stack:
+                while below is None:
+                    if not stack:
+                        self._flush()
+                        return self.pieces
                     node, role, furniture = stack.pop()
                     if role:
                         self._leave(role, furniture)
                     below = node.next
             node = below
-        self._flush()
-        return self.pieces
 
-    def _enter(self, node: LexborNode, tag: str) -> bool:
-        if self.current is not None:
-            self._flush()
-        furniture = _is_furniture(node, tag)
+    def _enter(self, tag: str, furniture: bool) -> None:
         self.furniture += furniture
         if tag in _KINDS:
             self.kinds.append(_KINDS[tag])
@@ -240,7 +252,6 @@ class _Walk:
             self.rows.append(len(self.pieces))
         elif tag == "pre":
             self.pre += 1
-        return furniture
 
     def _leave(self, tag: str, furniture: bool) -> None:
         if tag == "a":
@@ -264,9 +275,7 @@ class _Walk:
         size = len(text.strip())
         piece = self.current
         if piece is None:
-            if not size:
-                return
-            self.current = piece = _Piece(self.kinds[-1], self.furniture > 0)
+            self.current = piece = _Piece(self.kinds[-1], self.furniture > 0, [])
         if self.pre:
             text = text.replace("\n", _BREAK)
         if self.bold:
@@ -305,7 +314,7 @@ class _Walk:
             return
         if sum(len(c.text) for c in cells) > _ROW_CHARS:
             return
-        row = _Piece("row", any(c.furniture for c in cells))
+        row = _Piece("row", any(c.furniture for c in cells), [])
         row.text = " | ".join(c.text.replace("\n", " ") for c in cells)
         row.linked, row.chars = sum(c.linked for c in cells), sum(c.chars for c in cells)
         self.pieces[first:] = [row]
@@ -330,7 +339,12 @@ def _is_furniture(node: LexborNode, tag: str) -> bool:
     if tag in _HEADINGS:
         return False
     name = f"{attributes.get('id') or ''} {attributes.get('class') or ''}"
-    return len(name) > 3 and _FURNITURE_NAME.search(name) is not None
+    return len(name) > 3 and _names_furniture(name)
+
+
+@lru_cache(4096)  # pages repeat their class names, and crawls repeat their pages
+def _names_furniture(name: str) -> bool:
+    return _FURNITURE_NAME.search(name) is not None
 
 
 def _is_prose(piece: _Piece) -> bool:
@@ -343,16 +357,29 @@ def _is_prose(piece: _Piece) -> bool:
     )
 
 
-def _content(pieces: list[_Piece]) -> list[_Piece]:
-    """Drop page furniture."""
-    inside = sum(len(p.text) for p in pieces if p.furniture and _is_prose(p))
-    outside = sum(len(p.text) for p in pieces if not p.furniture and _is_prose(p))
-    if inside <= outside:  # otherwise the whole text stands in what calls itself a menu
-        pieces = [p for p in pieces if not p.furniture]
-    prose = [i for i, p in enumerate(pieces) if _is_prose(p)]
-    if not prose:
+def _prose(pieces: list[_Piece]) -> int:
+    return sum(len(piece.text) for piece in pieces if _is_prose(piece))
+
+
+def _pieces(root: LexborNode) -> list[_Piece]:
+    """Gather the text but that of furniture, unless more prose stands in what calls itself so."""
+    walk = _Walk(thorough=False)
+    pieces = walk.run(root)
+    outside = [p for p in pieces if not p.furniture]
+    most = 2 * _prose(outside)
+    if walk.passed + _prose(pieces) > most:
+        pieces = _Walk(thorough=True).run(root)
+        if _prose(pieces) > most:
+            return pieces
+    return outside
+
+
+def _trim(pieces: list[_Piece]) -> list[_Piece]:
+    """Drop what is nothing but links before the first and after the last paragraph of prose."""
+    prose = [_is_prose(piece) for piece in pieces]
+    if True not in prose:
         return pieces
-    first, last = prose[0], prose[-1]
+    first, last = prose.index(True), len(prose) - 1 - prose[::-1].index(True)
     kept = [
         p
         for i, p in enumerate(pieces)
