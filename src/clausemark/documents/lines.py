@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 #: Longest text in characters. The longest policies have some 200,000.
 MAX_CHARS: Final = 3_000_000
@@ -20,8 +19,7 @@ TOO_LONG: Final = f"holds more than {MAX_CHARS:,} characters of text, which no p
 BlockKind = Literal["heading", "paragraph", "item", "row"]
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A stretch of a document's text with one role.
 
     Attributes
@@ -133,8 +131,7 @@ def read_lines(text: str, start: int = 0, end: int | None = None) -> list[Block]
     return resolve(text, _join(text, lines))
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     start: int
     end: int
     blank_before: bool
@@ -173,7 +170,7 @@ def _join(text: str, lines: list[_Line]) -> list[Block]:
         if bullet or mark:
             blocks.append(Block("item", line.start + (mark.end() if mark else 0), line.end))
         elif not line.blank_before and blocks and _continues(text, blocks, lines[number - 1], piece, wrap):
-            blocks[-1] = replace(blocks[-1], end=line.end)
+            blocks[-1] = blocks[-1]._replace(end=line.end)
         else:
             blocks.append(Block("paragraph", line.start, line.end))
         bullet = False
@@ -255,10 +252,10 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
             continue
         mark = ENUMERATOR.match(piece)
         if mark and (listed or not _NUMBER.match(piece)) and _siblings(pieces, position):
-            found[position] = replace(block, kind="item", start=block.start + mark.end())
+            found[position] = block._replace(kind="item", start=block.start + mark.end())
             listed = True
         elif listed and (_OPEN_ITEM.search(piece) or _is_open(pieces, position)):
-            found[position] = replace(block, kind="item")
+            found[position] = block._replace(kind="item")
         else:
             listed = piece.endswith(":") and len(piece) < 2000
         position += 1
@@ -274,7 +271,7 @@ def _titles(
         for i in range(start, stop):
             mark = ENUMERATOR.match(pieces[i])
             shift = mark.end() if mark else 0
-            found[i] = replace(found[i], kind="item", start=found[i].start + shift)
+            found[i] = found[i]._replace(kind="item", start=found[i].start + shift)
         return stop
     first = start
     if stop - start >= _MENU:
@@ -285,7 +282,7 @@ def _titles(
             last -= 1
     for i in range(first, last):
         if stop < len(found) or i == 0:
-            found[i] = replace(found[i], kind="heading")
+            found[i] = found[i]._replace(kind="heading")
     return stop
 
 
