@@ -174,13 +174,6 @@ def _same_rank(heading: str, section: str, new: str) -> bool:
 
 # Sentences ---------------------------------------------------------------------------------------
 
-# Begins at the first of several stops and gives nothing back, so that rows of dots stay linear. The
-# first branch, which has a group, is sure of itself: a full stop after six small letters (of no
-# abbreviation below) and before a capital.
-_END: Final = re.compile(
-    r"[.!?…](?<![.!?…][.!?…])"
-    r"(?:(?<=[a-z]{6}\.)(?<!approx\.)(?<!messrs\.)(?=\s[A-Z])()|[.!?…]*+[\"'”’»)\]]*+(?=\s))"
-)
 #: Never end a sentence.
 _TITLES: Final = frozenset(
     "mr mrs ms dr prof st messrs e.g eg i.e ie vs viz cf art arts sec sect secs para paras ch cl"
@@ -202,6 +195,17 @@ _STARTERS: Final = frozenset(
     " were have has there here he she his her i my who what which how why also and but or so then"
     " once upon until unless after before during additionally furthermore moreover personal"
     " information data cookies further using once".split()
+)
+#: Words that those above may end in, and Roman numbers, by their last four letters.
+_UNSURE: Final = "|".join(
+    sorted({word[-4:] for word in _TITLES | _NUMBERED | _COMPANY if re.search("[a-z]{4}$", word)} | {"[ivx]{4}"})
+)
+#: Begins at the first of several stops and gives nothing back, so that rows of dots stay linear. The
+#: first branch, which has a group, is sure to end a sentence: one full stop after four or more small
+#: letters and before a capital. It spares most full stops all the questions.
+_END: Final = re.compile(
+    r"[.!?…](?<![.!?…][.!?…])"
+    rf"(?:(?<=[a-z]{{4}}\.)(?<!(?:{_UNSURE})\.)(?=\s[A-Z])()|[.!?…]*+[\"'”’»)\]]*+(?=\s))"
 )
 _INITIALS: Final = re.compile(r"[^\W\d_](?:\.[^\W\d_])*")
 _LAST_WORD: Final = re.compile(r"[^\s(\[\"'“‘]+$")
@@ -237,7 +241,7 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[t
     """
     end = len(text) if end is None else end
     spans: list[tuple[int, int]] = []
-    first = _skip_space(text, start, end)
+    first = start if text[start : start + 1].strip() else _skip_space(text, start, end)
     caseless: bool | None = None  # text without capitals, where a small letter may open a sentence
     for match in _END.finditer(text, start, end):
         stop = match.end()
@@ -253,7 +257,9 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[t
             if word and not _ends_sentence(text, first, match, word):
                 continue
         spans.append((first, stop))
-        first = _skip_space(text, stop + 1, end)
+        first = stop + 1
+        if first < end and text[first].isspace():
+            first = _skip_space(text, first, end)
     while end > first and text[end - 1].isspace():
         end -= 1
     if first < end:
