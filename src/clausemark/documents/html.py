@@ -68,7 +68,11 @@ _KINDS: Final[dict[str, BlockKind]] = {
 #: No page that a browser can show nests deeper (they stop at 512); parsers get slow there.
 _MAX_DEPTH: Final = 1000
 _CHUNK: Final = 4096
-_OPEN_CLOSE: Final = re.compile(r"<(/?)([a-z][^\s/<>]*)([^<>]*)", re.I)
+#: Nor one with as many attributes in a tag, each of which a parser compares with all before.
+_MAX_ATTRIBUTES: Final = 2000
+_OPEN_CLOSE: Final = re.compile(rb"<(/?)([a-z][^\s/<>]*)([^<>]*)", re.I)
+_QUOTED: Final = re.compile(rb"\"[^\"]*\"?|'[^']*'?")
+_RAW_END: Final = re.compile(rb"</(?:script|style)", re.I)
 #: Elements without an end tag, or whose end tag is implied by what follows.
 _UNCLOSED: Final = frozenset(
     "area base br col embed hr img input link meta param source track wbr"
@@ -96,7 +100,7 @@ class _Piece:
     text: str = ""
 
 
-def parse_html(html: str) -> tuple[str, list[Block], str]:
+def parse_html(html: str | bytes) -> tuple[str, list[Block], str]:
     """Extract the text of an HTML page.
 
     Menus, footers and other page furniture are dropped by block: by the element they stand in and,
@@ -106,8 +110,8 @@ def parse_html(html: str) -> tuple[str, list[Block], str]:
 
     Parameters
     ----------
-    html : str
-        Decoded source of the page.
+    html : str or bytes
+        Source of the page; bytes are UTF-8, which is what the parser reads.
 
     Returns
     -------
@@ -121,9 +125,12 @@ def parse_html(html: str) -> tuple[str, list[Block], str]:
     Raises
     ------
     InputError
-        If tags nest deeper than in any page that browsers show, or the text is longer than `MAX_CHARS`.
+        If tags nest deeper or have more attributes than in any page that browsers show, or the text is
+        longer than `MAX_CHARS`.
     """
-    _check_depth(html)
+    if isinstance(html, str):
+        html = html.encode()
+    _check_tags(html)
     parser = LexborHTMLParser(html)
     node = parser.css_first("head > title")
     title = " ".join(node.text().split()) if node is not None else ""
@@ -131,24 +138,29 @@ def parse_html(html: str) -> tuple[str, list[Block], str]:
     return (*_assemble(_trim(pieces)), title)
 
 
-def _check_depth(html: str) -> None:
+def _check_tags(html: bytes) -> None:
     """Refuse what no browser shows and a parser takes quadratic time for."""
-    if not _may_nest(html):
+    if not (_may_nest(html) or _may_crowd(html)):
         return
     depth = position = 0
     while found := _OPEN_CLOSE.search(html, position):
         position = found.end()
-        close, tag, rest = found.groups()
-        tag = tag.lower()
+        close, name, rest = found.groups()
+        tag = name.lower().decode("latin-1")
+        if _attributes(rest) > _MAX_ATTRIBUTES:
+            raise InputError(
+                f"has a tag with more than {_MAX_ATTRIBUTES:,} attributes: not a page that browsers show"
+            )
         if tag in _UNCLOSED or (tag in _FORMATTING and not rest):
             continue
         if close:
             depth -= depth > 0
         elif tag in ("script", "style"):
-            position = html.find("</", position)
-            if position < 0:
+            end = _RAW_END.search(html, position)
+            if end is None:
                 return
-        elif not rest.endswith("/"):
+            position = end.start()
+        elif not rest.endswith(b"/"):
             depth += 1
             if depth > _MAX_DEPTH:
                 raise InputError(
@@ -156,18 +168,37 @@ def _check_depth(html: str) -> None:
                 )
 
 
-def _may_nest(html: str) -> bool:
+def _may_nest(html: bytes) -> bool:
     """Bound the depth from above by counting chunk by chunk, at a hundredth of the cost."""
-    if html.count("<") <= 2 * _MAX_DEPTH:
+    if html.count(b"<") <= 2 * _MAX_DEPTH:
         return False
     depth = 0
     for start in range(0, len(html), _CHUNK):
         stop = start + _CHUNK
-        depth += html.count("<", start, stop) - 2 * html.count("</", start, stop)
+        depth += html.count(b"<", start, stop) - 2 * html.count(b"</", start, stop)
         if depth > _MAX_DEPTH:
             return True
         depth = max(0, depth)
     return False
+
+
+def _may_crowd(html: bytes) -> bool:
+    """Tell whether a tag, or what looks like one in a script, is long and has too many attributes."""
+    size = 4 * _CHUNK
+    start = 0
+    while 0 <= start < len(html) - size:
+        if html.find(b">", start, start + size) >= 0:
+            start += size
+            continue
+        tag = _OPEN_CLOSE.match(html, max(0, html.rfind(b"<", max(0, start - size), start)))
+        if tag and _attributes(tag.group(3)) > _MAX_ATTRIBUTES:
+            return True
+        start = html.find(b">", start)
+    return False
+
+
+def _attributes(tag: bytes) -> int:
+    return len(_QUOTED.sub(b"", tag).split()) if len(tag) > 2 * _MAX_ATTRIBUTES else 0
 
 
 class _Walk:

@@ -61,6 +61,8 @@ _ADDRESS: Final = re.compile(
     r"|.*\bP\.?\s?O\.?\s?Box\b|(?i:attn|attention)\b|.*\b[A-Z]{2}\.?,?\s+\d{5}(?:-\d{4})?$"
     r"|.*\b[A-Z]{1,2}\d[A-Z\d]?\s+\d[A-Z]{2}$|(?i:tel|phone|fax|e-?mail)\b[.:]?\s*\S*[\d@]"
 )
+#: What every such line holds; most lines have nothing of it.
+_ADDRESS_MARK: Final = re.compile(r"[\d@]|Box|(?i:att)")
 #: A line that ends in a colon and is no heading: a sentence that a list completes.
 _LEAD_IN: Final = re.compile(
     r"(?:we|you|they|it|these|this|if|when|please|for example|examples?)\b.*:$|.*\b(?:with|to|at|by|for|from"
@@ -94,7 +96,11 @@ def is_title(text: str) -> bool:
     first = _ALNUM.search(text, mark.end() if mark else 0)
     if not first or first.group().islower() or not _LETTER.search(text) or _OPEN_ITEM.search(text):
         return False
-    return len(text.split()) <= _TITLE_WORDS and not _NOT_TITLE.search(text) and not _ADDRESS.match(text)
+    return len(text.split()) <= _TITLE_WORDS and not _NOT_TITLE.search(text) and not _is_address(text)
+
+
+def _is_address(text: str) -> bool:
+    return _ADDRESS_MARK.search(text) is not None and _ADDRESS.match(text) is not None
 
 
 def is_lead_in(text: str) -> bool:
@@ -277,7 +283,7 @@ def _titles(
     if stop - start >= _MENU:
         first = stop - 1
     last = stop
-    if stop < len(found) and _ADDRESS.match(pieces[stop]):
+    if stop < len(found) and _is_address(pieces[stop]):
         while last > first and tight[last - 1]:  # the name that opens an address
             last -= 1
     for i in range(first, last):
