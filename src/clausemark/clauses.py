@@ -198,15 +198,20 @@ _STARTERS: Final = frozenset(
 )
 #: Words that those above may end in, and Roman numbers, by their last four letters.
 _UNSURE: Final = "|".join(
-    sorted({word[-4:] for word in _TITLES | _NUMBERED | _COMPANY if re.search("[a-z]{4}$", word)} | {"[ivx]{4}"})
+    sorted(
+        {word[-4:] for word in _TITLES | _NUMBERED | _COMPANY if re.search("[a-z]{4}$", word)} | {"[ivx]{4}"}
+    )
 )
 #: Begins at the first of several stops and gives nothing back, so that rows of dots stay linear. The
 #: first branch, which has a group, is sure to end a sentence: one full stop after four or more small
 #: letters and before a capital. It spares most full stops all the questions.
-_END: Final = re.compile(
-    r"[.!?…](?<![.!?…][.!?…])"
+_AFTER_STOP: Final = (
+    r"(?<![.!?…][.!?…])"
     rf"(?:(?<=[a-z]{{4}}\.)(?<!(?:{_UNSURE})\.)(?=\s[A-Z])()|[.!?…]*+[\"'”’»)\]]*+(?=\s))"
 )
+_END: Final = re.compile(rf"[.!?…]{_AFTER_STOP}")
+#: The same for text without other stops: a single character is searched for five times as fast.
+_FULL_STOP: Final = re.compile(rf"\.{_AFTER_STOP}")
 _INITIALS: Final = re.compile(r"[^\W\d_](?:\.[^\W\d_])*")
 _LAST_WORD: Final = re.compile(r"[^\s(\[\"'“‘]+$")
 _NEXT_WORD: Final = re.compile(r"\s*[\"'“‘(\[]*([^\s,.;:!?)\]]*)")
@@ -241,9 +246,11 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[t
     """
     end = len(text) if end is None else end
     spans: list[tuple[int, int]] = []
-    first = start if text[start : start + 1].strip() else _skip_space(text, start, end)
+    first = _skip_space(text, start, end)
     caseless: bool | None = None  # text without capitals, where a small letter may open a sentence
-    for match in _END.finditer(text, start, end):
+    stretch = text[start:end]
+    ends = _END if "?" in stretch or "!" in stretch or "…" in stretch else _FULL_STOP
+    for match in ends.finditer(text, start, end):
         stop = match.end()
         if match.lastindex is None:
             following = _NEXT_WORD.match(text, stop, min(end, stop + 80))
@@ -251,7 +258,7 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[t
             if word and word[0].islower() and word not in ("http", "www"):
                 # "Ask us at Acme Inc. or write": a small letter goes on
                 if caseless is None:
-                    caseless = text[start:end].islower()
+                    caseless = stretch.islower()
                 if not caseless:
                     continue
             if word and not _ends_sentence(text, first, match, word):

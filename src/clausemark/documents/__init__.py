@@ -47,10 +47,11 @@ _ENGLISH: Final = frozenset(
 )
 _ENGLISH_SHARE: Final = 0.1
 _ASCII: Final = bytes(range(128))
-#: Control characters that no text has, in ASCII and, with U+FFFD, beyond it; as UTF-8.
+#: Control characters that no text has, in ASCII and beyond it, as UTF-8.
 _CONTROL: Final = bytes({*range(0x20), 0x7F} - {9, 10, 11, 12, 13, 27})
 _NO_CONTROL: Final = bytes(set(range(256)) - set(_CONTROL))
-_REPLACED: Final = re.compile(rb"\xc2[\x80-\x84\x86-\x9f]|\xef\xbf\xbd")
+_C1_CONTROL: Final = re.compile(rb"\xc2[\x80-\x84\x86-\x9f]")
+_REPLACED: Final = "\ufffd".encode()
 #: Largest share of control and replacement characters in text.
 _JUNK_SHARE: Final = 0.02
 
@@ -289,7 +290,5 @@ def _is_html(text: str) -> bool:
 def _is_junk(text: str) -> bool:
     sample = text[:20_000]
     raw = sample.encode()
-    junk = len(raw.translate(None, _NO_CONTROL))
-    if not raw.isascii():
-        junk += len(_REPLACED.findall(raw))
+    junk = len(raw.translate(None, _NO_CONTROL)) + len(_C1_CONTROL.findall(raw)) + raw.count(_REPLACED)
     return junk > max(2, _JUNK_SHARE * len(sample))

@@ -49,6 +49,8 @@ _FURNITURE_NAME: Final = re.compile(
 _LABELLED: Final = re.compile(r"[^.!?:]{2,70}[.:]?$")
 #: Stands for a forced line break until white space has been collapsed; no page holds it.
 _BREAK: Final = "\0"
+
+
 def _roles() -> dict[int, str]:
     """What the walk does at a node, by the parser's number of its tag, which is cheap to ask for."""
     (text,) = LexborHTMLParser("x").css_first("body").iter(include_text=True)
@@ -353,7 +355,7 @@ class _Walk:
 
 def _collapse(parts: list[str]) -> str:
     """Join texts as a browser shows them: white space collapsed, forced breaks kept."""
-    text = " ".join("".join(parts).split())
+    text = " ".join((parts[0] if len(parts) == 1 else "".join(parts)).split())
     return "\n".join(line.strip() for line in text.split(_BREAK)).strip() if _BREAK in text else text
 
 

@@ -61,8 +61,7 @@ _ADDRESS: Final = re.compile(
     r"|.*\bP\.?\s?O\.?\s?Box\b|(?i:attn|attention)\b|.*\b[A-Z]{2}\.?,?\s+\d{5}(?:-\d{4})?$"
     r"|.*\b[A-Z]{1,2}\d[A-Z\d]?\s+\d[A-Z]{2}$|(?i:tel|phone|fax|e-?mail)\b[.:]?\s*\S*[\d@]"
 )
-#: What every such line holds; most lines have nothing of it.
-_ADDRESS_MARK: Final = re.compile(r"[\d@]|Box|(?i:att)")
+_DIGIT: Final = re.compile("[0-9@]")
 #: A line that ends in a colon and is no heading: a sentence that a list completes.
 _LEAD_IN: Final = re.compile(
     r"(?:we|you|they|it|these|this|if|when|please|for example|examples?)\b.*:$|.*\b(?:with|to|at|by|for|from"
@@ -100,7 +99,9 @@ def is_title(text: str) -> bool:
 
 
 def _is_address(text: str) -> bool:
-    return _ADDRESS_MARK.search(text) is not None and _ADDRESS.match(text) is not None
+    # Most lines have nothing that an address must have
+    marked = "Box" in text or text[:3].lower() == "att" or _DIGIT.search(text)
+    return bool(marked) and _ADDRESS.match(text) is not None
 
 
 def is_lead_in(text: str) -> bool:
