@@ -53,7 +53,9 @@ _BREAK: Final = "\0"
 
 def _roles() -> dict[int, str]:
     """What the walk does at a node, by the parser's number of its tag, which is cheap to ask for."""
-    (text,) = LexborHTMLParser("x").css_first("body").iter(include_text=True)
+    body = LexborHTMLParser("x").body
+    assert body is not None
+    (text,) = body.iter(include_text=True)
     create = LexborHTMLParser("").create_node
     roles = {text.tag_id: "-text", **{create(tag).tag_id: tag for tag in (*_BLOCK, "a", "br")}}
     roles |= {create(tag).tag_id: "b" for tag in _BOLD}
@@ -72,7 +74,7 @@ _MAX_DEPTH: Final = 1000
 _CHUNK: Final = 4096
 #: Nor one with as many attributes in a tag, each of which a parser compares with all before.
 _MAX_ATTRIBUTES: Final = 2000
-_OPEN_CLOSE: Final = re.compile(rb"<(/?)([a-z][^\s/<>]*)([^<>]*)", re.I)
+_OPEN_CLOSE: Final = re.compile(rb"<(/?)([a-z][^\s/<>]*|!--)([^<>]*)", re.I)
 _QUOTED: Final = re.compile(rb"\"[^\"]*\"?|'[^']*'?")
 _RAW_END: Final = re.compile(rb"</(?:script|style)", re.I)
 #: Elements without an end tag, or whose end tag is implied by what follows.
@@ -148,6 +150,11 @@ def _check_tags(html: bytes) -> None:
     while found := _OPEN_CLOSE.search(html, position):
         position = found.end()
         close, name, rest = found.groups()
+        if name == b"!--":
+            position = html.find(b"-->", found.start() + 2)
+            if position < 0:
+                return
+            continue
         tag = name.lower().decode("latin-1")
         if _attributes(rest) > _MAX_ATTRIBUTES:
             raise InputError(
