@@ -12,18 +12,15 @@ from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from clausemark.clauses import Clause
-from clausemark.context import Surroundings, surroundings
+from clausemark.context import KINDS, SENTENCE, Surroundings, surroundings
+from clausemark.model import TOKEN
 
 #: Columns of a clause frame that name a neighbour by its distance in rows; 0 is none.
 NEIGHBOURS: Final = ("previous", "next", "heading", "lead_in", "first", "last")
 #: All columns of a clause frame.
 COLUMNS: Final = ("text", "kind", "position", "index", *NEIGHBOURS)
-#: Words: letters and digits with inner apostrophes; single letters count ("a", "i").
-TOKEN: Final = r"(?u)\b\w+(?:['’]\w+)*\b"
 #: Blocks of features, and what each weighs by default.
 WEIGHTS: Final[dict[str, float]] = {"words": 1.0, "chars": 1.0}
-
-_KINDS: Final = ("sentence", "heading", "item")
 
 
 def clause_frame(clauses: Sequence[Clause]) -> pd.DataFrame:
@@ -121,7 +118,7 @@ def surroundings_of(frame: pd.DataFrame) -> Surroundings:
         # The distance in the document must be the distance in the frame.
         valid = (step != 0) & (there == rows + step) & (index[there] == index + step)
         found[name] = np.where(valid, there, rows if name in ("first", "last") else -1)
-    kind = sum((frame["kind"] == name).to_numpy(dtype=np.int64) * i for i, name in enumerate(_KINDS))
+    kind = np.array([KINDS.get(name, SENTENCE) for name in frame["kind"]], dtype=np.int64)
     return Surroundings(**found, kind=kind, position=frame["position"].to_numpy(dtype=np.float64))
 
 

@@ -12,21 +12,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
-from clausemark.clauses import ClauseKind, contexts, segment
+from clausemark.clauses import Clause, ClauseKind, contexts, segment
 from clausemark.documents import Document, read_document
 from clausemark.errors import LanguageError, MissingExtraError, ModelError
-from clausemark.features import clause_frame
 from clausemark.model import Model, load_model
 from clausemark.taxonomy import CATEGORIES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from clausemark.classifier import ClauseClassifier
 
 #: Where the model that ships lies: in the installed package, or in a checkout.
 _SHIPPED: Final = (
@@ -162,7 +164,7 @@ class Labeler:
     @property
     def thresholds(self) -> dict[str, float]:
         """Probability from which on each category is given."""
-        return dict(zip(CATEGORIES, map(float, self.model.classifier.thresholds_), strict=True))
+        return dict(zip(CATEGORIES, map(float, self.model.thresholds), strict=True))
 
     def label(
         self, source: str | Path | bytes, *, name: str | None = None, any_language: bool = False
@@ -218,7 +220,7 @@ class Labeler:
         clauses = segment(document)
         if not clauses:
             return LabeledPolicy(document, ())
-        chances = self.model.classifier.predict_proba(clause_frame(clauses))
+        chances = self.probabilities(clauses)
         labeled = [
             LabeledClause(
                 i,
@@ -237,9 +239,36 @@ class Labeler:
         ]
         return LabeledPolicy(document, tuple(labeled))
 
+    def probabilities(self, clauses: Sequence[Clause]) -> NDArray[np.float64]:
+        """Give the calibrated probability of every category.
+
+        Parameters
+        ----------
+        clauses : sequence of Clause
+            All clauses of one document, in order.
+
+        Returns
+        -------
+        ndarray of shape (n_clauses, 12), float64
+        """
+        from clausemark.features import clause_frame
+
+        return np.asarray(self._classifier.predict_proba(clause_frame(clauses)))
+
+    def features(self, texts: Sequence[str]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Compute the TF-IDF of texts: compressed sparse rows (indptr, indices, data)."""
+        found = self._classifier.features_.transform(pd.DataFrame({"text": texts})).tocsr()
+        return found.indptr, found.indices, found.data
+
+    @cached_property
+    def _classifier(self) -> ClauseClassifier:
+        from clausemark.model import restore
+
+        return restore(self.model)
+
     def _labels(self, chances: NDArray[np.float64]) -> list[tuple[str, ...]]:
         """Primary category first, then the others that reach their threshold, likeliest first."""
-        thresholds = self.model.classifier.thresholds_
+        thresholds = self.model.thresholds
         found = []
         for row in chances:
             order = np.argsort(-row, kind="stable")
