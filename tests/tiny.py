@@ -7,7 +7,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from clausemark.classifier import WEIGHTS
 from clausemark.corpus import AnnotatedClause, Policy, Split, split_of, write_policy
 from clausemark.model import save_model
 from clausemark.taxonomy import CATEGORIES
@@ -34,10 +33,10 @@ SENTENCES = dict(
     )
 )
 THINGS = ("names", "addresses", "cookies", "payments", "locations", "emails", "photos", "orders")
-#: The heading of a clause and nothing else: always the same here, so that any other model is better.
-BLIND = {block: 0.0 for block in WEIGHTS if block != "heading"}
 #: The words of a clause and nothing else: enough here, and fast.
-WORDS = {block: 0.0 for block in WEIGHTS if block != "words"}
+WORDS = {"words": 1.0, "chars": 0.0}
+#: Parameters of a model that reads nothing: no n-gram is frequent enough, and neighbours do not count.
+BLIND: dict[str, Any] = {"weights": {"words": 0.0, "chars": 1.0}, "min_df": 10_000, "context_C": 0}
 
 
 def tiny_policy(name: str) -> Policy:

@@ -416,7 +416,9 @@ def fit_logistic(X: Floats, y: Ints, C: float, weight: NDArray[np.float64]) -> N
     """
     counts = weight > 0
     X, goal, weight = X[counts], y[counts].astype(np.float32), weight[counts, None].astype(np.float32)
-    scale = np.append(1 / np.maximum(X.std(axis=0, dtype=np.float64), 1e-6), 1)
+    spread = X.std(axis=0, dtype=np.float64)
+    # What never varies tells nothing, and must not grow beyond what the solver can handle.
+    scale = np.append(1 / np.where(spread > 1e-6, spread, 1), 1)
     inputs = (np.column_stack([X, np.ones(len(X), np.float32)]) * scale).astype(np.float32)
     shape = (inputs.shape[1], goal.shape[1])
 
