@@ -252,7 +252,7 @@ def test_a_shape_tells_kind_position_and_which_neighbours_there_are() -> None:
         "kind=heading", "has previous", "has next", "has heading", "has content",
     }  # fmt: skip
     assert has(around, texts.index("your address.")) == {
-        "kind=item", "has previous", "has next", "has heading", "has lead-in", "has section",
+        "kind=item", "has previous", "has next", "has heading", "has lead-in", "has paragraph", "has section",
     }  # fmt: skip
     assert has(around, texts.index("Then we delete them.")) == {
         "has previous", "has next", "has heading", "has paragraph", "has section",
