@@ -40,13 +40,13 @@ BLIND: dict[str, Any] = {"weights": {"words": 0.0, "chars": 1.0}, "min_df": 10_0
 
 
 def tiny_policy(name: str) -> Policy:
-    """Write a policy: each category in two sentences, in an order of its own."""
+    """Write a policy: each category in two sentences, in an order of its own. None announces another."""
     random = Random(name)
     clauses = [AnnotatedClause("Privacy", "heading", 0, (CATEGORIES[9],))]
-    for number, (label, sentences) in enumerate(random.sample(list(SENTENCES.items()), len(SENTENCES)), 1):
-        for sentence in sentences:
-            text = sentence.format(random.choice(THINGS))
-            clauses.append(AnnotatedClause(text, "sentence", number, (label,)))
+    pairs = [(sentence, label) for label, sentences in SENTENCES.items() for sentence in sentences]
+    for number, (sentence, label) in enumerate(random.sample(pairs, len(pairs))):
+        text = sentence.format(random.choice(THINGS))
+        clauses.append(AnnotatedClause(text, "sentence", 1 + number // 2, (label,)))
     metadata = {"name": name, "unit": "clause", "source": "written", "license": "Apache-2.0"}
     return Policy(name, tuple(clauses), metadata)
 
