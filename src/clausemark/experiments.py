@@ -27,6 +27,7 @@ from clausemark.evaluation import (
     evaluate,
     out_of_fold_predictions,
 )
+from clausemark.features import make_features
 from clausemark.model import save_model
 from clausemark.training import describe, make_classifier, train
 
@@ -258,7 +259,8 @@ def _read(path: Path) -> Experiment:
 def _checked(experiment: Experiment, parameters: Mapping[str, Any]) -> dict[str, Any]:
     setting = merge(parameters, experiment.changes)
     try:
-        make_classifier(setting)
+        checked = make_classifier(setting)
+        make_features(checked.weights, checked.word_ngrams, checked.char_ngrams, checked.min_df)
     except InputError as error:
         raise InputError(error.message, where=experiment.path) from None
     except ValueError as error:
