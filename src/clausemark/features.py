@@ -13,13 +13,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from clausemark.clauses import Clause
 from clausemark.context import Surroundings, surroundings
+from clausemark.model import SHORTEST, TOKEN
 
 #: Columns of a clause frame that name a neighbour by its distance in rows; 0 is none.
 NEIGHBOURS: Final = ("previous", "next", "heading", "lead_in", "first", "last")
 #: All columns of a clause frame.
 COLUMNS: Final = ("text", "kind", "position", "index", *NEIGHBOURS)
-#: Words: letters and digits with inner apostrophes; single letters count ("a", "i").
-TOKEN: Final = r"(?u)\b\w+(?:['’]\w+)*\b"
 #: Blocks of features, and what each weighs by default.
 WEIGHTS: Final[dict[str, float]] = {"words": 1.0, "chars": 1.0}
 
@@ -177,7 +176,7 @@ def make_features(
     common: dict[str, Any] = {"sublinear_tf": True, "min_df": min_df, "dtype": np.float32}
     blocks = {
         "words": FieldTfidf(token_pattern=TOKEN, ngram_range=(1, word_ngrams), **common),
-        "chars": FieldTfidf(analyzer="char_wb", ngram_range=(3, char_ngrams), **common),
+        "chars": FieldTfidf(analyzer="char_wb", ngram_range=(SHORTEST, char_ngrams), **common),
     }
     kept = {name: weight for name, weight in chosen.items() if weight}
     if not kept:

@@ -1,0 +1,568 @@
+"""The fast scorer: labels clauses with a saved model, without scikit-learn, pandas or scipy.
+
+``texts -> words (each distinct one read once) -> n-grams counted -> stage-1 scores -> scores in context``
+
+The n-grams of characters never cross a word, and policies repeat their words. So the n-grams of a word
+are looked up when it is first met and their weights added up; from then on a clause costs an addition
+a word, and a correction for each n-gram that several words of the clause share, since term frequencies
+count by their logarithm. Strings are lowered and matched by Python itself, so Unicode is what
+scikit-learn takes it for; all else are loops over arrays, compiled by numba and kept on disk.
+
+`clausemark.model.restore` gives the scikit-learn path, which scores the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from threading import Lock
+from typing import Any, Final, NamedTuple, TypeVar
+
+import numpy as np
+from numba import float32, float64, int64, njit, types, uint64
+from numpy.typing import NDArray
+
+from clausemark.clauses import Clause
+from clausemark.context import combine, join, surroundings
+from clausemark.model import SHORTEST, TOKEN, Block, Model
+from clausemark.taxonomy import CATEGORIES
+
+#: Characters that are scored at once.
+BATCH: Final = 1 << 16
+#: Characters and words that are remembered; what comes after that starts afresh.
+CHARACTERS: Final = 1 << 20
+WORDS: Final = 1 << 17
+
+_FREE: Final = np.uint64(2**64 - 1)
+#: A code point is a node of its own: the first of every n-gram of characters.
+_CODE_POINTS: Final = 0x110000
+#: 1 where a code point is white space; there is none beyond.
+_SPACE: Final = np.array([chr(c).isspace() for c in range(0x3001)])
+#: Stands for a token where a word ends.
+_WORD_ENDS: Final = -2
+#: What a term counts that occurs so often.
+_DAMPED: Final = np.concatenate([[0], 1 + np.log(np.arange(1, 1024))])
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+Floats = NDArray[np.float32]
+
+
+class Features(NamedTuple):
+    """TF-IDF of clauses, as a sparse matrix in rows (CSR).
+
+    Attributes
+    ----------
+    indptr : ndarray of shape (n_clauses + 1,), int64
+        Where the terms of each clause start.
+    indices : ndarray of shape (n_found,), int32
+        Terms, ascending within a clause: rows of the model's blocks, stacked in their order.
+    values : ndarray of shape (n_found,), float32
+        TF-IDF, normed and scaled: times `Block.weights` it is what the term says.
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    values: Floats
+
+
+class Trie(NamedTuple):
+    """Sequences of symbols, each step found by hash of node and symbol; exact, as these fit in 64 bits.
+
+    A single symbol is the node of its own number. `first` and more is the slot of a longer sequence.
+    """
+
+    first: int
+    keys: NDArray[np.uint64]  # node << 32 | symbol, or free; a power of two of slots
+    rows: NDArray[np.int32]  # slot -> term, -1 for none
+
+
+class Terms(NamedTuple):
+    """A block as the kernels read it."""
+
+    trie: Trie
+    single: NDArray[np.int32]  # symbol -> term of this symbol alone, -1 for none
+    longest: int
+    scale: float
+    idf: Floats
+    weights: Floats  # (n_terms, n_scores)
+    times: NDArray[np.int32]  # in the clause at hand; zero between clauses
+
+
+class Words(NamedTuple):
+    """Distinct words, as between white space, and what is known of each."""
+
+    size: NDArray[np.int64]  # how many there are
+    slots: NDArray[np.uint64]  # hash of a word and its number, or free; a power of two of them
+    ends: NDArray[np.int64]  # (n_words + 1, 3): where its characters, n-grams and tokens end
+    characters: NDArray[np.uint32]
+    ngrams: NDArray[np.int32]  # terms
+    tokens: NDArray[np.int32]  # symbols, -1 for one that no term has
+    sums: Floats  # (n_words, n_scores): idf * weights of its n-grams
+    squares: NDArray[np.float64]  # idf² of its n-grams
+    times: NDArray[np.int32]  # in the clause at hand
+
+
+def _trie() -> types.NamedTuple:
+    return types.NamedTuple((types.int64, types.uint64[::1], types.int32[::1]), Trie)
+
+
+_F32, _F32S, _I32, _I64 = types.float32[::1], types.float32[:, ::1], types.int32[::1], types.int64[::1]
+_TERMS = types.NamedTuple((_trie(), _I32, types.int64, types.float64, _F32, _F32S, _I32), Terms)
+_WORDS = types.NamedTuple(
+    (
+        _I64, types.uint64[::1], types.int64[:, ::1], types.uint32[::1], _I32, _I32, _F32S,
+        types.float64[::1], _I32,
+    ),
+    Words,
+)  # fmt: skip
+
+
+def _compiled(*signature: Any) -> Callable[[_Function], _Function]:
+    """Compile once and keep it on disk; where no folder can be written, compile anew in each process."""
+
+    def compiled(function: _Function) -> _Function:
+        try:
+            return njit(*signature, cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+        except RuntimeError:  # numba: no locator available
+            return njit(*signature, error_model="numpy")(function)  # type: ignore[no-any-return]
+
+    return compiled
+
+
+@njit(inline="always")
+def _find(keys, node, symbol):  # type: ignore[no-untyped-def]
+    """Slot of the step from a node, or the free slot where it belongs."""
+    key = (uint64(node) << uint64(32)) | uint64(symbol)
+    mixed = key * uint64(0x9E3779B97F4A7C15)
+    mask = uint64(len(keys) - 1)
+    slot = (mixed ^ (mixed >> uint64(32))) & mask
+    while keys[slot] != key and keys[slot] != _FREE:
+        slot = (slot + uint64(1)) & mask
+    return slot, key
+
+
+@_compiled(types.boolean(types.uint32[::1], _I64, _trie(), _I32))
+def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
+    """Put terms into a trie, unless more than half of it would be in use."""
+    room = len(trie.keys) // 2
+    for term in range(len(ends) - 1):
+        start, end = ends[term], ends[term + 1]
+        if end <= start:
+            continue
+        node = int64(symbols[start])
+        if end - start == 1:
+            if node < len(single):
+                single[node] = term
+            continue
+        for i in range(start + 1, end):
+            slot, key = _find(trie.keys, node, symbols[i])
+            if trie.keys[slot] == _FREE:
+                if room == 0:
+                    return False
+                room -= 1
+                trie.keys[slot] = key
+            node = trie.first + int64(slot)
+        trie.rows[node - trie.first] = term
+    return True
+
+
+@_compiled(types.int64(types.uint32[::1], _I64, types.boolean[::1], _TERMS, _WORDS, _I64, _I32))
+def _read(codes, ends, space, chars, words, counts, found):  # type: ignore[no-untyped-def]
+    """Split texts into words, `found`; learn the characters of new ones."""
+    mask = uint64(len(words.slots) - 1)
+    scores = words.sums.shape[1]
+    padded = np.empty(1, dtype=np.uint32)
+    total = 0
+    i = 0
+    for text in range(len(ends)):
+        end = ends[text]
+        while True:
+            while i < end and codes[i] < len(space) and space[codes[i]]:
+                i += 1
+            if i == end:
+                break
+            start = i
+            mixed = uint64(0xCBF29CE484222325)
+            while i < end and not (codes[i] < len(space) and space[codes[i]]):
+                mixed = (mixed ^ uint64(codes[i])) * uint64(0x100000001B3)
+                i += 1
+            mixed = (mixed ^ (mixed >> uint64(29))) * uint64(0x9E3779B97F4A7C15)
+            slot = (mixed ^ (mixed >> uint64(32))) & mask
+            high = mixed & uint64(0xFFFFFFFF00000000)
+            while True:
+                entry = words.slots[slot]
+                if entry == _FREE:
+                    word = -1
+                    break
+                if entry & uint64(0xFFFFFFFF00000000) == high:
+                    word = int64(entry & uint64(0xFFFFFFFF))
+                    at = words.ends[word, 0]
+                    if words.ends[word + 1, 0] - at == i - start:
+                        same = True
+                        for j in range(i - start):
+                            if words.characters[at + j] != codes[start + j]:
+                                same = False
+                                break
+                        if same:
+                            break
+                slot = (slot + uint64(1)) & mask
+            if word < 0:
+                word = words.size[0]
+                words.size[0] += 1
+                words.slots[slot] = high | uint64(word)
+                words.times[word] = 0
+                length = i - start
+                at = words.ends[word, 0]
+                words.characters[at : at + length] = codes[start:i]
+                words.ends[word + 1, 0] = at + length
+                # Its n-grams of characters, with a space on both sides: scikit-learn's "char_wb".
+                if len(padded) < length + 2:
+                    padded = np.empty(2 * length + 2, dtype=np.uint32)
+                padded[0] = padded[length + 1] = 32
+                padded[1 : length + 1] = codes[start:i]
+                at = words.ends[word, 1]
+                words.sums[word] = 0
+                square = 0.0
+                for first in range(length + 2 - SHORTEST + 1):
+                    node = int64(padded[first])
+                    for last in range(first + 1, min(first + chars.longest, length + 2)):
+                        slot, key = _find(chars.trie.keys, node, padded[last])
+                        if chars.trie.keys[slot] != key:
+                            break
+                        node = chars.trie.first + int64(slot)
+                        term = chars.trie.rows[slot]
+                        if term >= 0:
+                            words.ngrams[at] = term
+                            at += 1
+                            idf = chars.idf[term]
+                            square += float64(idf) * idf
+                            for k in range(scores):
+                                words.sums[word, k] += idf * chars.weights[term, k]
+                words.ends[word + 1, 1] = at
+                words.squares[word] = square
+            found[total] = word
+            total += 1
+        counts[text + 1] = total
+    return total
+
+
+@njit(inline="always")
+def _damp(table, times):  # type: ignore[no-untyped-def]
+    return table[times] if times < len(table) else 1 + np.log(times)
+
+
+@_compiled(
+    types.int64(_I64, _I32, types.float64[::1], _TERMS, _TERMS, _WORDS, _F32, _F32S, _I64, _I32, _F32, types.boolean)
+)
+def _say(counts, found, damped, terms, chars, words, intercepts, out, indptr, indices, values, keep):  # type: ignore[no-untyped-def]
+    """Stage 1: scores of texts whose words have been found; on demand their features too."""
+    scores = len(intercepts)
+    heard = np.zeros((2, scores), dtype=np.float32)
+    ends = np.empty(terms.longest, dtype=np.int64)
+    base = 0
+    for text in range(len(counts) - 1):
+        heard[:] = 0
+        ends[:] = -1
+        square = 0.0
+        here = base
+        distinct = counts[text]
+        for i in range(counts[text], counts[text + 1]):
+            word = found[i]
+            # The distinct words move to the front: they are all that is read of them below.
+            if words.times[word] == 0:
+                found[distinct] = word
+                distinct += 1
+            words.times[word] += 1
+            for j in range(words.ends[word, 2], words.ends[word + 1, 2]):
+                symbol = words.tokens[j]
+                for n in range(terms.longest - 1, -1, -1):
+                    term = -1
+                    if n == 0:
+                        ends[0] = symbol
+                        if symbol >= 0:
+                            term = terms.single[symbol]
+                    elif symbol >= 0 and ends[n - 1] >= 0:
+                        slot, key = _find(terms.trie.keys, ends[n - 1], symbol)
+                        ends[n] = -1
+                        if terms.trie.keys[slot] == key:
+                            ends[n] = terms.trie.first + int64(slot)
+                            term = terms.trie.rows[slot]
+                    else:
+                        ends[n] = -1
+                    if term < 0:
+                        continue
+                    times = terms.times[term]
+                    terms.times[term] = times + 1
+                    idf = float64(terms.idf[term])
+                    before, after = _damp(damped, times), _damp(damped, times + 1)
+                    square += (after * after - before * before) * idf * idf
+                    share = float32((after - before) * idf)
+                    for k in range(scores):
+                        heard[0, k] += share * terms.weights[term, k]
+                    if times == 0:
+                        indices[here] = term
+                        here += 1
+        norm = terms.scale / np.sqrt(square) if square > 0 else 0.0
+        for i in range(base, here):
+            term = indices[i]
+            if keep:
+                values[i] = _damp(damped, terms.times[term]) * terms.idf[term] * norm
+            terms.times[term] = 0
+        share = float32(norm)
+        for k in range(scores):
+            out[text, k] = intercepts[k] + share * heard[0, k]
+        if keep:
+            base = here
+        square = 0.0
+        here = base
+        for i in range(counts[text], distinct):
+            word = found[i]
+            more = words.times[word]
+            words.times[word] = 0
+            apart = _damp(damped, more)
+            square += apart * apart * words.squares[word]
+            share = float32(apart)
+            for k in range(scores):
+                heard[1, k] += share * words.sums[word, k]
+            for j in range(words.ends[word, 1], words.ends[word + 1, 1]):
+                term = words.ngrams[j]
+                times = chars.times[term]
+                chars.times[term] = times + more
+                if times == 0:
+                    indices[here] = term
+                    here += 1
+                else:  # together they count less than apart
+                    idf = float64(chars.idf[term])
+                    before, after = _damp(damped, times), _damp(damped, times + more)
+                    square += (after * after - before * before - apart * apart) * idf * idf
+                    share = float32((after - before - apart) * idf)
+                    for k in range(scores):
+                        heard[1, k] += share * chars.weights[term, k]
+        norm = chars.scale / np.sqrt(square) if square > 0 else 0.0
+        for i in range(base, here):
+            term = indices[i]
+            if keep:
+                values[i] = _damp(damped, chars.times[term]) * chars.idf[term] * norm
+                indices[i] = term + len(terms.idf)
+            chars.times[term] = 0
+        share = float32(norm)
+        for k in range(scores):
+            out[text, k] += share * heard[1, k]
+        if keep:
+            base = here
+        indptr[text + 1] = base
+    return base
+
+
+class Scorer:
+    """Scores clauses with a model.
+
+    Parameters
+    ----------
+    model : Model
+        As `clausemark.model.load_model` returns it.
+
+    Notes
+    -----
+    Distinct words are remembered between calls, within fixed bounds (some 40 MB). Threads may share a
+    scorer; they take turns.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._lock = Lock()
+        self._intercepts = _array(model.intercepts, np.float32)
+        self._symbols: dict[str, int] = {}
+        sequences: list[list[int]] = []
+        symbols = self._symbols
+        block = model.blocks.get("words")
+        for term in block.terms if block else ():
+            sequences.append([symbols.setdefault(token, len(symbols)) for token in term.split(" ")])
+        ends = np.cumsum([0, *map(len, sequences)])
+        flat = np.fromiter(chain.from_iterable(sequences), dtype=np.uint32, count=ends[-1])
+        self._terms = _terms(block, flat, ends, len(symbols), len(self._intercepts))
+        block = model.blocks.get("chars")
+        grams = block.terms if block else ()
+        ends = np.cumsum([0, *map(len, grams)])
+        self._chars = _terms(block, _codes("".join(grams)), ends, _CODE_POINTS, len(self._intercepts))
+        self._token = re.compile(f"{TOKEN}| ")
+        symbols[" "] = _WORD_ENDS
+        self._words: Words = self._memory(0, 0)
+
+    def __reduce__(self) -> tuple[type[Scorer], tuple[Model]]:
+        return Scorer, (self.model,)
+
+    def features(self, texts: Sequence[str]) -> Features:
+        """Give the TF-IDF features of texts.
+
+        Parameters
+        ----------
+        texts : sequence of str
+
+        Returns
+        -------
+        Features
+            With ``indptr`` of shape (n_texts + 1,).
+        """
+        parts = [found for _, found in self._batches(texts, keep=True)]
+        ends = np.concatenate([[0], *(np.diff(part.indptr) for part in parts)]).cumsum()
+        indices = np.concatenate([np.empty(0, np.int32), *(part.indices for part in parts)])
+        values = np.concatenate([np.empty(0, np.float32), *(part.values for part in parts)])
+        order = np.lexsort((indices, np.repeat(np.arange(len(texts)), np.diff(ends))))
+        return Features(ends, indices[order], values[order])
+
+    def say(self, texts: Sequence[str]) -> Floats:
+        """Score what texts say and announce, each read alone: stage 1.
+
+        Parameters
+        ----------
+        texts : sequence of str
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_scores), float32
+        """
+        nothing = np.empty((0, len(self._intercepts)), dtype=np.float32)
+        return np.concatenate([nothing, *(scores for scores, _ in self._batches(texts))])
+
+    def score(self, clauses: Sequence[Clause]) -> Floats:
+        """Score the clauses of a document in context.
+
+        Parameters
+        ----------
+        clauses : sequence of Clause
+            All clauses of the document, in order.
+
+        Returns
+        -------
+        ndarray of shape (n_clauses, 12), float32
+            Logits of the probabilities, columns as `clausemark.taxonomy.CATEGORIES`.
+        """
+        (scores,) = self.score_many([clauses])
+        return scores
+
+    def score_many(self, documents: Sequence[Sequence[Clause]]) -> list[Floats]:
+        """Score the clauses of several documents in context.
+
+        Parameters
+        ----------
+        documents : sequence of sequence of Clause
+
+        Returns
+        -------
+        list of ndarray of shape (n_clauses, 12), float32
+            As `score` gives for each document; faster where documents are short.
+        """
+        if not documents:
+            return []
+        scores = self.say([clause.text for clauses in documents for clause in clauses])
+        said, told = np.split(scores, [len(self._intercepts) - len(CATEGORIES)], axis=1)
+        around = join(map(surroundings, documents))
+        found = combine(said, told, around, self.model.alone, self.model.context)
+        return np.split(found, np.cumsum([len(clauses) for clauses in documents])[:-1])
+
+    def _batches(self, texts: Sequence[str], keep: bool = False) -> Iterator[tuple[Floats, Features]]:
+        """Score some texts at a time; features are empty unless they are kept."""
+        lowered = [text.lower() for text in texts]
+        ends = np.cumsum(np.fromiter(map(len, lowered), dtype=np.int64, count=len(lowered)))
+        start = 0
+        while start < len(lowered):
+            before = ends[start - 1] if start else 0
+            stop = max(start + 1, int(np.searchsorted(ends, before + BATCH, side="right")))
+            with self._lock:
+                found = self._batch("".join(lowered[start:stop]), ends[start:stop] - before, keep)
+            yield found
+            start = stop
+
+    def _batch(self, text: str, ends: NDArray[np.int64], keep: bool) -> tuple[Floats, Features]:
+        most = min(len(text), len(text) // 2 + len(ends))  # words
+        words = self._words = self._memory(len(text), most)
+        known = int(words.size[0])
+        counts, found = np.zeros(len(ends) + 1, np.int64), np.empty(most, np.int32)
+        _read(_codes(text), ends, _SPACE, self._chars, words, counts, found)
+        if words.size[0] > known:
+            self._tokenise(known, int(words.size[0]))
+        out = np.empty((len(ends), len(self._intercepts)), np.float32)
+        indptr = np.zeros(len(ends) + 1, np.int64)
+        room = len(text) * (self._terms.longest + self._chars.longest)
+        indices, values = np.empty(room, np.int32), np.empty(room if keep else 0, np.float32)
+        kept = _say(
+            counts, found, _DAMPED, self._terms, self._chars, words, self._intercepts, out, indptr, indices,
+            values, keep,
+        )  # fmt: skip
+        return out, Features(indptr, indices[:kept].copy(), values[:kept].copy())
+
+    def _tokenise(self, start: int, stop: int) -> None:
+        """Find the tokens of the words from number `start` on."""
+        words = self._words
+        ends = words.ends[start : stop + 1, 0]
+        codes = np.insert(words.characters[ends[0] : ends[-1]], ends[1:] - ends[0], ord(" "))
+        text = codes.tobytes().decode("utf-32-le", "surrogatepass")
+        symbol = self._symbols.get
+        found = np.array([symbol(token, -1) for token in self._token.findall(text)], np.int32)
+        spaces = np.flatnonzero(found == _WORD_ENDS)
+        tokens = found[found != _WORD_ENDS]
+        at = words.ends[start, 2]
+        words.tokens[at : at + len(tokens)] = tokens
+        words.ends[start + 1 : stop + 1, 2] = at + spaces - np.arange(len(spaces))
+
+    def _memory(self, characters: int, words: int) -> Words:
+        """Give the words known, or a fresh memory if so many more might not find room in it."""
+        if hasattr(self, "_words"):
+            known, end = int(self._words.size[0]), int(self._words.ends[self._words.size[0], 0])
+            rooms = len(self._words.characters), len(self._words.times)
+            # What has grown for a huge text is given up after it.
+            if rooms == (CHARACTERS, WORDS) and end + characters <= rooms[0] and known + words <= rooms[1]:
+                return self._words
+        words, characters = max(WORDS, words), max(CHARACTERS, characters)
+        return Words(
+            np.zeros(1, np.int64),
+            _free(2 * words),
+            np.zeros((words + 1, 3), np.int64),
+            np.empty(characters, np.uint32),
+            np.empty(characters * max(0, self._chars.longest - SHORTEST + 1), np.int32),
+            np.empty(characters, np.int32),
+            np.empty((words, len(self._intercepts)), np.float32),
+            np.empty(words),
+            np.zeros(words, np.int32),
+        )
+
+
+def _terms(
+    block: Block | None, symbols: NDArray[np.uint32], ends: NDArray[np.int64], first: int, scores: int
+) -> Terms:
+    """Lay a block out for the kernels; none has no terms."""
+    count = len(ends) - 1
+    single = np.full(first if first < _CODE_POINTS else 0, -1, np.int32)
+    room = max(8, 2 * count)
+    while True:
+        keys = _free(room)
+        trie = Trie(first, keys, np.full(len(keys), -1, np.int32))
+        if _build(symbols, ends, trie, single):
+            break
+        room = 2 * len(keys)
+    return Terms(
+        trie,
+        single,
+        block.longest if block else 1,
+        float(block.scale) if block else 0.0,
+        _array(block.idf if block else (), np.float32),
+        _array(block.weights if block else np.empty((0, scores)), np.float32),
+        np.zeros(count, np.int32),
+    )
+
+
+def _free(room: int) -> NDArray[np.uint64]:
+    """Make free slots, at least so many: a power of two."""
+    return np.full(1 << (room - 1).bit_length(), _FREE)
+
+
+def _array(values: Any, dtype: type) -> NDArray[Any]:
+    """Bring an array into the one form that the kernels take."""
+    return np.require(values, dtype, ["C", "A", "W"])
+
+
+def _codes(text: str) -> NDArray[np.uint32]:
+    """Code points of a text."""
+    return np.frombuffer(bytearray(text.encode("utf-32-le", "surrogatepass")), np.dtype("<u4"))
