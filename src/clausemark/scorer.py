@@ -97,7 +97,7 @@ class Words(NamedTuple):
     ends: NDArray[np.int64]  # (n_words + 1, 3): where its characters, n-grams and tokens end
     characters: NDArray[np.uint32]
     ngrams: NDArray[np.int32]  # terms
-    tokens: NDArray[np.int32]  # symbols, -1 for one that no term has
+    tokens: NDArray[np.int32]  # symbols
     sums: Floats  # (n_words, n_scores): idf * weights of its n-grams
     squares: NDArray[np.float64]  # idf² of its n-grams
     times: NDArray[np.int32]  # in the clause at hand
@@ -130,14 +130,14 @@ def _compiled(*signature: Any) -> Callable[[_Function], _Function]:
     return compiled
 
 
-@njit(inline="always")
+@njit
 def _find(keys, node, symbol):  # type: ignore[no-untyped-def]
     """Slot of the step from a node, or the free slot where it belongs."""
     key = (uint64(node) << uint64(32)) | uint64(symbol)
     mixed = key * uint64(0x9E3779B97F4A7C15)
     mask = uint64(len(keys) - 1)
     slot = (mixed ^ (mixed >> uint64(32))) & mask
-    while keys[slot] != key and keys[slot] != _FREE:
+    while (keys[slot] != key) & (keys[slot] != _FREE):
         slot = (slot + uint64(1)) & mask
     return slot, key
 
@@ -247,72 +247,72 @@ def _read(codes, ends, space, chars, words, counts, found):  # type: ignore[no-u
     return total
 
 
-@njit(inline="always")
+@njit
 def _damp(table, times):  # type: ignore[no-untyped-def]
     return table[times] if times < len(table) else 1 + np.log(times)
 
 
 @_compiled(
-    types.int64(_I64, _I32, types.float64[::1], _TERMS, _TERMS, _WORDS, _F32, _F32S, _I64, _I32, _F32, types.boolean)
+    types.int64(_I64, _I32, _I32, types.float64[::1], _TERMS, _TERMS, _WORDS, _F32, _F32S, _I64, _I32, _F32, types.boolean)
 )
-def _say(counts, found, damped, terms, chars, words, intercepts, out, indptr, indices, values, keep):  # type: ignore[no-untyped-def]
+def _say(counts, found, line, damped, terms, chars, words, intercepts, out, indptr, indices, values, keep):  # type: ignore[no-untyped-def]
     """Stage 1: scores of texts whose words have been found; on demand their features too."""
     scores = len(intercepts)
-    heard = np.zeros((2, scores), dtype=np.float32)
-    ends = np.empty(terms.longest, dtype=np.int64)
+    heard = np.empty((2, scores), dtype=np.float32)
     base = 0
     for text in range(len(counts) - 1):
         heard[:] = 0
-        ends[:] = -1
-        square = 0.0
-        here = base
+        # Steps of their own, with few branches, so that the processor can wait for several terms at once.
         distinct = counts[text]
+        tokens = 0
         for i in range(counts[text], counts[text + 1]):
             word = found[i]
-            # The distinct words move to the front: they are all that is read of them below.
-            if words.times[word] == 0:
+            if words.times[word] == 0:  # the distinct words move to the front
                 found[distinct] = word
                 distinct += 1
             words.times[word] += 1
             for j in range(words.ends[word, 2], words.ends[word + 1, 2]):
-                symbol = words.tokens[j]
-                for n in range(terms.longest - 1, -1, -1):
-                    term = -1
-                    if n == 0:
-                        ends[0] = symbol
-                        if symbol >= 0:
-                            term = terms.single[symbol]
-                    elif symbol >= 0 and ends[n - 1] >= 0:
-                        slot, key = _find(terms.trie.keys, ends[n - 1], symbol)
-                        ends[n] = -1
-                        if terms.trie.keys[slot] == key:
-                            ends[n] = terms.trie.first + int64(slot)
-                            term = terms.trie.rows[slot]
-                    else:
-                        ends[n] = -1
-                    if term < 0:
-                        continue
-                    times = terms.times[term]
-                    terms.times[term] = times + 1
-                    idf = float64(terms.idf[term])
-                    before, after = _damp(damped, times), _damp(damped, times + 1)
-                    square += (after * after - before * before) * idf * idf
-                    share = float32((after - before) * idf)
-                    for k in range(scores):
-                        heard[0, k] += share * terms.weights[term, k]
-                    if times == 0:
-                        indices[here] = term
-                        here += 1
-        norm = terms.scale / np.sqrt(square) if square > 0 else 0.0
+                line[tokens] = words.tokens[j]
+                tokens += 1
+        here = base
+        for i in range(tokens):
+            node = int64(line[i])
+            term = terms.single[node]
+            indices[here] = term
+            here += term >= 0
+            last = min(i + terms.longest, tokens) - 1
+            j = i
+            while j < last:
+                j += 1
+                slot, key = _find(terms.trie.keys, node, line[j])
+                term = terms.trie.rows[slot]
+                indices[here] = term
+                here += term >= 0
+                if j < last and terms.trie.keys[slot] != key:
+                    break
+                node = terms.trie.first + int64(slot)
+        end, here = here, base
+        for i in range(base, end):
+            term = indices[i]
+            indices[here] = term
+            here += terms.times[term] == 0
+            terms.times[term] += 1
+        square = 0.0
         for i in range(base, here):
             term = indices[i]
-            if keep:
-                values[i] = _damp(damped, terms.times[term]) * terms.idf[term] * norm
+            share = float32(_damp(damped, terms.times[term]) * terms.idf[term])
             terms.times[term] = 0
+            square += float64(share) * share
+            for k in range(scores):
+                heard[0, k] += share * terms.weights[term, k]
+            if keep:
+                values[i] = share
+        norm = terms.scale / np.sqrt(square) if square > 0 else 0.0
         share = float32(norm)
         for k in range(scores):
             out[text, k] = intercepts[k] + share * heard[0, k]
         if keep:
+            values[base:here] *= share
             base = here
         square = 0.0
         here = base
@@ -381,12 +381,13 @@ class Scorer:
             sequences.append([symbols.setdefault(token, len(symbols)) for token in term.split(" ")])
         ends = np.cumsum([0, *map(len, sequences)])
         flat = np.fromiter(chain.from_iterable(sequences), dtype=np.uint32, count=ends[-1])
-        self._terms = _terms(block, flat, ends, len(symbols), len(self._intercepts))
+        self._terms = _terms(block, flat, ends, len(symbols) + 1, len(self._intercepts))
         block = model.blocks.get("chars")
         grams = block.terms if block else ()
         ends = np.cumsum([0, *map(len, grams)])
         self._chars = _terms(block, _codes("".join(grams)), ends, _CODE_POINTS, len(self._intercepts))
         self._token = re.compile(f"{TOKEN}| ")
+        self._unknown = len(symbols)
         symbols[" "] = _WORD_ENDS
         self._words: Words = self._memory(0, 0)
 
@@ -486,9 +487,10 @@ class Scorer:
         out = np.empty((len(ends), len(self._intercepts)), np.float32)
         indptr = np.zeros(len(ends) + 1, np.int64)
         room = len(text) * (self._terms.longest + self._chars.longest)
+        line = np.empty(len(text), np.int32)
         indices, values = np.empty(room, np.int32), np.empty(room if keep else 0, np.float32)
         kept = _say(
-            counts, found, _DAMPED, self._terms, self._chars, words, self._intercepts, out, indptr, indices,
+            counts, found, line, _DAMPED, self._terms, self._chars, words, self._intercepts, out, indptr, indices,
             values, keep,
         )  # fmt: skip
         return out, Features(indptr, indices[:kept].copy(), values[:kept].copy())
@@ -500,7 +502,7 @@ class Scorer:
         codes = np.insert(words.characters[ends[0] : ends[-1]], ends[1:] - ends[0], ord(" "))
         text = codes.tobytes().decode("utf-32-le", "surrogatepass")
         symbol = self._symbols.get
-        found = np.array([symbol(token, -1) for token in self._token.findall(text)], np.int32)
+        found = np.array([symbol(token, self._unknown) for token in self._token.findall(text)], np.int32)
         spaces = np.flatnonzero(found == _WORD_ENDS)
         tokens = found[found != _WORD_ENDS]
         at = words.ends[start, 2]
