@@ -96,8 +96,8 @@ class Words(NamedTuple):
     slots: NDArray[np.uint64]  # hash of a word and its number, or free; a power of two of them
     ends: NDArray[np.int64]  # (n_words + 1, 3): where its characters, n-grams and tokens end
     characters: NDArray[np.uint32]
-    ngrams: NDArray[np.int32]  # terms
-    tokens: NDArray[np.int32]  # symbols
+    ngrams: NDArray[np.uint32]  # terms; unsigned, as an index that may be negative costs a test
+    tokens: NDArray[np.uint32]  # symbols
     sums: Floats  # (n_words, n_scores): idf * weights of its n-grams
     squares: NDArray[np.float64]  # idf² of its n-grams
     times: NDArray[np.int32]  # in the clause at hand
@@ -107,11 +107,12 @@ def _trie() -> types.NamedTuple:
     return types.NamedTuple((types.int64, types.uint64[::1], types.int32[::1]), Trie)
 
 
-_F32, _F32S, _I32, _I64 = types.float32[::1], types.float32[:, ::1], types.int32[::1], types.int64[::1]
+_F32, _F32S = types.float32[::1], types.float32[:, ::1]
+_I32, _I64, _U32 = types.int32[::1], types.int64[::1], types.uint32[::1]
 _TERMS = types.NamedTuple((_trie(), _I32, types.int64, types.float64, _F32, _F32S, _I32), Terms)
 _WORDS = types.NamedTuple(
     (
-        _I64, types.uint64[::1], types.int64[:, ::1], types.uint32[::1], _I32, _I32, _F32S,
+        _I64, types.uint64[::1], types.int64[:, ::1], _U32, _U32, _U32, _F32S,
         types.float64[::1], _I32,
     ),
     Words,
@@ -142,7 +143,7 @@ def _find(keys, node, symbol):  # type: ignore[no-untyped-def]
     return slot, key
 
 
-@_compiled(types.boolean(types.uint32[::1], _I64, _trie(), _I32))
+@_compiled(types.boolean(_U32, _I64, _trie(), _I32))
 def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
     """Put terms into a trie, unless more than half of it would be in use."""
     room = len(trie.keys) // 2
@@ -167,7 +168,7 @@ def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
     return True
 
 
-@_compiled(types.int64(types.uint32[::1], _I64, types.boolean[::1], _TERMS, _WORDS, _I64, _I32))
+@_compiled(types.int64(_U32, _I64, types.boolean[::1], _TERMS, _WORDS, _I64, _U32))
 def _read(codes, ends, space, chars, words, counts, found):  # type: ignore[no-untyped-def]
     """Split texts into words, `found`; learn the characters of new ones."""
     mask = uint64(len(words.slots) - 1)
@@ -253,7 +254,7 @@ def _damp(table, times):  # type: ignore[no-untyped-def]
 
 
 @_compiled(
-    types.int64(_I64, _I32, _I32, types.float64[::1], _TERMS, _TERMS, _WORDS, _F32, _F32S, _I64, _I32, _F32, types.boolean)
+    types.int64(_I64, _U32, _U32, types.float64[::1], _TERMS, _TERMS, _WORDS, _F32, _F32S, _I64, _U32, _F32, types.boolean)
 )
 def _say(counts, found, line, damped, terms, chars, words, intercepts, out, indptr, indices, values, keep):  # type: ignore[no-untyped-def]
     """Stage 1: scores of texts whose words have been found; on demand their features too."""
@@ -480,20 +481,20 @@ class Scorer:
         most = min(len(text), len(text) // 2 + len(ends))  # words
         words = self._words = self._memory(len(text), most)
         known = int(words.size[0])
-        counts, found = np.zeros(len(ends) + 1, np.int64), np.empty(most, np.int32)
+        counts, found = np.zeros(len(ends) + 1, np.int64), np.empty(most, np.uint32)
         _read(_codes(text), ends, _SPACE, self._chars, words, counts, found)
         if words.size[0] > known:
             self._tokenise(known, int(words.size[0]))
         out = np.empty((len(ends), len(self._intercepts)), np.float32)
         indptr = np.zeros(len(ends) + 1, np.int64)
         room = len(text) * (self._terms.longest + self._chars.longest)
-        line = np.empty(len(text), np.int32)
-        indices, values = np.empty(room, np.int32), np.empty(room if keep else 0, np.float32)
+        line = np.empty(len(text), np.uint32)
+        indices, values = np.empty(room, np.uint32), np.empty(room if keep else 0, np.float32)
         kept = _say(
             counts, found, line, _DAMPED, self._terms, self._chars, words, self._intercepts, out, indptr, indices,
             values, keep,
         )  # fmt: skip
-        return out, Features(indptr, indices[:kept].copy(), values[:kept].copy())
+        return out, Features(indptr, indices[:kept].astype(np.int32), values[:kept].copy())
 
     def _tokenise(self, start: int, stop: int) -> None:
         """Find the tokens of the words from number `start` on."""
@@ -523,8 +524,8 @@ class Scorer:
             _free(2 * words),
             np.zeros((words + 1, 3), np.int64),
             np.empty(characters, np.uint32),
-            np.empty(characters * max(0, self._chars.longest - SHORTEST + 1), np.int32),
-            np.empty(characters, np.int32),
+            np.empty(characters * max(0, self._chars.longest - SHORTEST + 1), np.uint32),
+            np.empty(characters, np.uint32),
             np.empty((words, len(self._intercepts)), np.float32),
             np.empty(words),
             np.zeros(words, np.int32),
