@@ -73,8 +73,7 @@ class Trie(NamedTuple):
     """
 
     first: int
-    keys: NDArray[np.uint64]  # node << 32 | symbol, or free; a power of two of slots
-    rows: NDArray[np.int32]  # slot -> term, -1 for none
+    table: NDArray[np.uint64]  # (n_slots, 2): node << 32 | symbol, or free; 1 + term, or 0 for none
 
 
 class Terms(NamedTuple):
@@ -104,7 +103,7 @@ class Words(NamedTuple):
 
 
 def _trie() -> types.NamedTuple:
-    return types.NamedTuple((types.int64, types.uint64[::1], types.int32[::1]), Trie)
+    return types.NamedTuple((types.int64, types.uint64[:, ::1]), Trie)
 
 
 _F32, _F32S = types.float32[::1], types.float32[:, ::1]
@@ -132,13 +131,13 @@ def _compiled(*signature: Any) -> Callable[[_Function], _Function]:
 
 
 @njit
-def _find(keys, node, symbol):  # type: ignore[no-untyped-def]
+def _find(table, node, symbol):  # type: ignore[no-untyped-def]
     """Slot of the step from a node, or the free slot where it belongs."""
     key = (uint64(node) << uint64(32)) | uint64(symbol)
     mixed = key * uint64(0x9E3779B97F4A7C15)
-    mask = uint64(len(keys) - 1)
+    mask = uint64(len(table) - 1)
     slot = (mixed ^ (mixed >> uint64(32))) & mask
-    while (keys[slot] != key) & (keys[slot] != _FREE):
+    while (table[slot, 0] != key) & (table[slot, 0] != _FREE):
         slot = (slot + uint64(1)) & mask
     return slot, key
 
@@ -146,7 +145,7 @@ def _find(keys, node, symbol):  # type: ignore[no-untyped-def]
 @_compiled(types.boolean(_U32, _I64, _trie(), _I32))
 def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
     """Put terms into a trie, unless more than half of it would be in use."""
-    room = len(trie.keys) // 2
+    room = len(trie.table) // 2
     for term in range(len(ends) - 1):
         start, end = ends[term], ends[term + 1]
         if end <= start:
@@ -157,14 +156,14 @@ def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
                 single[node] = term
             continue
         for i in range(start + 1, end):
-            slot, key = _find(trie.keys, node, symbols[i])
-            if trie.keys[slot] == _FREE:
+            slot, key = _find(trie.table, node, symbols[i])
+            if trie.table[slot, 0] == _FREE:
                 if room == 0:
                     return False
                 room -= 1
-                trie.keys[slot] = key
+                trie.table[slot, 0] = key
             node = trie.first + int64(slot)
-        trie.rows[node - trie.first] = term
+        trie.table[node - trie.first, 1] = term + 1
     return True
 
 
@@ -228,11 +227,11 @@ def _read(codes, ends, space, chars, words, counts, found):  # type: ignore[no-u
                 for first in range(length + 2 - SHORTEST + 1):
                     node = int64(padded[first])
                     for last in range(first + 1, min(first + chars.longest, length + 2)):
-                        slot, key = _find(chars.trie.keys, node, padded[last])
-                        if chars.trie.keys[slot] != key:
+                        slot, key = _find(chars.trie.table, node, padded[last])
+                        if chars.trie.table[slot, 0] != key:
                             break
                         node = chars.trie.first + int64(slot)
-                        term = chars.trie.rows[slot]
+                        term = int64(chars.trie.table[slot, 1]) - 1
                         if term >= 0:
                             words.ngrams[at] = term
                             at += 1
@@ -285,11 +284,11 @@ def _say(counts, found, line, damped, terms, chars, words, intercepts, out, indp
             j = i
             while j < last:
                 j += 1
-                slot, key = _find(terms.trie.keys, node, line[j])
-                term = terms.trie.rows[slot]
+                slot, key = _find(terms.trie.table, node, line[j])
+                term = int64(terms.trie.table[slot, 1]) - 1
                 indices[here] = term
                 here += term >= 0
-                if j < last and terms.trie.keys[slot] != key:
+                if j < last and terms.trie.table[slot, 0] != key:
                     break
                 node = terms.trie.first + int64(slot)
         end, here = here, base
@@ -521,7 +520,7 @@ class Scorer:
         words, characters = max(WORDS, words), max(CHARACTERS, characters)
         return Words(
             np.zeros(1, np.int64),
-            _free(2 * words),
+            _free(2 * words, 1)[:, 0],
             np.zeros((words + 1, 3), np.int64),
             np.empty(characters, np.uint32),
             np.empty(characters * max(0, self._chars.longest - SHORTEST + 1), np.uint32),
@@ -540,11 +539,10 @@ def _terms(
     single = np.full(first if first < _CODE_POINTS else 0, -1, np.int32)
     room = max(8, 2 * count)
     while True:
-        keys = _free(room)
-        trie = Trie(first, keys, np.full(len(keys), -1, np.int32))
+        trie = Trie(first, _free(room, 2))
         if _build(symbols, ends, trie, single):
             break
-        room = 2 * len(keys)
+        room = 2 * len(trie.table)
     return Terms(
         trie,
         single,
@@ -556,9 +554,11 @@ def _terms(
     )
 
 
-def _free(room: int) -> NDArray[np.uint64]:
+def _free(room: int, width: int) -> NDArray[np.uint64]:
     """Make free slots, at least so many: a power of two."""
-    return np.full(1 << (room - 1).bit_length(), _FREE)
+    slots = np.zeros((1 << (room - 1).bit_length(), width), np.uint64)
+    slots[:, 0] = _FREE
+    return slots
 
 
 def _array(values: Any, dtype: type) -> NDArray[Any]:
