@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from clausemark.clauses import MAX_CHARS, Clause, contexts, segment
+from clausemark import clauses as module
+from clausemark.clauses import MAX_CHARS, Clause, contexts, segment, split_sentences
 from clausemark.documents import Document, parse_document
 from clausemark.errors import InputError
 
@@ -233,6 +234,22 @@ def test_these_stops_end_no_sentence(sentence: str) -> None:
 )
 def test_these_stops_end_a_sentence(first: str) -> None:
     assert texts(f"{first} We keep no other data.") == [first, "We keep no other data."]
+
+
+ENDS = ("data.", "viii.", "Approx.", "approx.", "gmbh.", "GmbH.", "The", "Acme")
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from((*WORDS, *ENDS)), max_size=30))
+def test_the_short_way_to_sure_stops_gives_the_same_sentences(words: list[str]) -> None:
+    text = " ".join(words)
+    short = split_sentences(text)
+    slow = re.compile(module._END.pattern.replace("(?<=[a-z]{4}", "(?!)(?<=[a-z]{4}"))
+    assert slow.pattern != module._END.pattern
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_END", slow)
+        patch.setattr(module, "_FULL_STOP", slow)
+        assert split_sentences(text) == short
 
 
 def test_text_without_capitals_has_sentences_too() -> None:

@@ -140,6 +140,30 @@ def test_a_policy_that_stands_in_what_calls_itself_a_menu_stays() -> None:
     assert page(f"<div class=sidebar><p>{PROSE}</p><p>{PROSE}</p></div>") == [f"paragraph: {PROSE}"] * 2
 
 
+def test_furniture_is_left_out_only_if_it_holds_less_prose_than_the_rest() -> None:
+    menu = f"<ul class=menu>{'<li>Home' * 100}<li><p>{PROSE}</p></ul>"
+    assert page(f"{menu}<p>{PROSE}</p><p>{PROSE}</p>") == [f"paragraph: {PROSE}"] * 2
+    assert f"paragraph: {PROSE}" in page(f"<p>Short.</p><div class=menu><p>{PROSE}</p></div>")
+    # inside a list item or a row it counts as part of that, and goes all the same
+    assert page(f"<p>{PROSE}</p><ul><li>a name<div class=share>Tell</div></ul><p>{PROSE}</p>") == [
+        f"paragraph: {PROSE}",
+        "item: a name",
+        f"paragraph: {PROSE}",
+    ]
+
+
+def test_the_parser_knows_all_elements_that_mean_something() -> None:
+    from selectolax.lexbor import LexborHTMLParser
+
+    from clausemark.documents import html
+
+    named = (*html._BLOCK, *html._BOLD, *html._SKIPPED, "a", "br")
+    # elements that it does not know get a number of their own in each page
+    create = [LexborHTMLParser("").create_node for _ in range(2)]
+    assert {tag for tag in named if create[0](tag).tag_id != create[1](tag).tag_id} == set()
+    assert len(html._ROLES) == len(named) + 1
+
+
 def test_a_table_of_data_becomes_rows() -> None:
     table = "<table><tr><th>What<th>Why<tr><td>Name<td>To <b>bill</b><tr><td>Mail<td>To<br>write</table>"
     assert page(f"<p>{PROSE}</p>{table}")[1:] == [
@@ -308,6 +332,31 @@ def test_100_000_nested_tags_are_refused_at_once(tag: str) -> None:
     with pytest.raises(InputError, match="page: nests its tags more than 1,000 deep"):
         parse_document(source, name="page")
     assert time.process_time() - start < 5 * reading
+
+
+@pytest.mark.parametrize("attributes", [" a{}=b", " a{}='b c'", " a{}"])
+def test_a_tag_of_100_000_attributes_is_refused_at_once(attributes: str) -> None:
+    source = f"<p>{PROSE}</p><p" + "".join(attributes.format(i) for i in range(100_000)) + ">x"
+    start = time.process_time()
+    parse_document(f"<html>{PROSE} " * 20_000)
+    reading = time.process_time() - start
+    start = time.process_time()
+    with pytest.raises(InputError, match="page: has a tag with more than 2,000 attributes"):
+        parse_document(source, name="page", media="html")
+    assert time.process_time() - start < 5 * reading
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        "<p title='" + "We may, or may not. " * 20_000 + "'>",
+        "<script>if (i<n) x = [" + "1, " * 100_000 + "]</script>",
+        "<style>a {} " + "b { c: d } " * 50_000 + "</style>",
+        "<!-- i<n " + "1, " * 30_000 + "-->",
+    ],
+)
+def test_long_values_and_scripts_are_no_crowd_of_attributes(long: str) -> None:
+    assert page(f"<p>{PROSE}</p>{long}<p>{PROSE}</p>") == [f"paragraph: {PROSE}"] * 2
 
 
 def test_deep_but_honest_pages_are_read() -> None:

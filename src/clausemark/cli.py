@@ -281,7 +281,7 @@ def evaluate(
     if plots:
         from clausemark.plots import draw_evaluation
 
-        draw_evaluation(found, result, labeler.model.classifier, plots)
+        draw_evaluation(found, result, labeler.model.thresholds, plots)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

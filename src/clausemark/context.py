@@ -7,8 +7,9 @@ Training and labeling read this one table, so that context cannot mean two thing
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -38,7 +39,7 @@ SHORTEST_POLICY: Final = 8
 
 #: How kinds are numbered.
 SENTENCE, HEADING, ITEM = 0, 1, 2
-_KINDS: Final = {"sentence": SENTENCE, "heading": HEADING, "item": ITEM}
+KINDS: Final = {"sentence": SENTENCE, "heading": HEADING, "item": ITEM}
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -95,13 +96,14 @@ def surroundings(clauses: Sequence[Clause]) -> Surroundings:
     scale = len(clauses) - 1 if len(clauses) >= SHORTEST_POLICY else 0
     table = np.array(
         [
-            (c.previous, c.next, c.heading, c.lead_in, c.first, c.last, _KINDS[clause.kind])
+            (c.previous, c.next, c.heading, c.lead_in, c.first, c.last, KINDS[clause.kind])
             for clause, c in zip(clauses, around, strict=True)
         ],
         dtype=np.int64,
     ).reshape(-1, 7)
     position = np.arange(len(clauses)) / scale if scale else np.full(len(clauses), -1.0)
-    return Surroundings(*np.ascontiguousarray(table.T), position)
+    previous, after, heading, lead_in, first, last, kind = np.ascontiguousarray(table.T)
+    return Surroundings(previous, after, heading, lead_in, first, last, kind, position)
 
 
 def nothing_around(count: int) -> Surroundings:
@@ -126,7 +128,7 @@ def join(parts: Iterable[Surroundings]) -> Surroundings:
     parts = list(parts)
     starts = np.cumsum([0, *map(len, parts)])
     columns = []
-    for name in (field.name for field in fields(Surroundings)):
+    for name in (field.name for field in dataclasses.fields(Surroundings)):
         values = [getattr(part, name) for part in parts]
         if name not in ("kind", "position"):
             values = [np.where(v >= 0, v + start, v) for v, start in zip(values, starts, strict=False)]
@@ -134,9 +136,24 @@ def join(parts: Iterable[Surroundings]) -> Surroundings:
     return Surroundings(*columns)
 
 
-def neighbourhood_width(said: int, announced: int) -> int:
-    """Count the columns of `neighbourhood`, given those of its scores."""
-    return len(FIELDS) * said + len(INTRODUCTIONS) * announced + len(SHAPES)
+def columns(said: int, announced: int) -> dict[str, slice]:
+    """Name the columns of `neighbourhood`.
+
+    Parameters
+    ----------
+    said, announced : int
+        Numbers of scores of stage 1.
+
+    Returns
+    -------
+    dict of str to slice
+        What each of `FIELDS` says, what each of `INTRODUCTIONS` announces (``"heading announces"``),
+        and ``"shape"``, in this order.
+    """
+    widths = dict.fromkeys(FIELDS, said)
+    widths |= {f"{name} announces": announced for name in INTRODUCTIONS} | {"shape": len(SHAPES)}
+    ends = np.cumsum(list(widths.values())).tolist()
+    return {name: slice(end - width, end) for (name, width), end in zip(widths.items(), ends, strict=True)}
 
 
 def neighbourhood(said: Floats, announced: Floats, around: Surroundings) -> Floats:
@@ -154,8 +171,7 @@ def neighbourhood(said: Floats, announced: Floats, around: Surroundings) -> Floa
     -------
     ndarray of shape (n_clauses, n_columns), float32
         `said` of each of `FIELDS`, `announced` of each of `INTRODUCTIONS`, then `SHAPES`; zero where
-        there is no such neighbour (`neighbourhood_width` columns). All of it is linear in
-        `said` and `announced`.
+        there is no such neighbour; see `columns`. All of it is linear in `said` and `announced`.
     """
     parts = {name: _take(said, rows) for name, rows in _rows(around).items()}
     for name, (first, last, without) in _ranges(around).items():

@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
-from clausemark.classifier import ClauseClassifier, calibrate, give
+from clausemark.classifier import ClauseClassifier, give
 from clausemark.clauses import Clause, segment
 from clausemark.corpus import Policy
 from clausemark.documents import Document
 from clausemark.documents.lines import read_lines
 from clausemark.errors import CorpusError, InputError
-from clausemark.features import clause_frame
 from clausemark.predict import Labeler
 from clausemark.taxonomy import CATEGORIES
 from clausemark.training import training_set
@@ -262,8 +261,7 @@ def predictions(labeler: Labeler, policies: Sequence[Policy]) -> Predictions:
     labels (micro-F1 lower by 0.02 to 0.04); rules that discount headings glued to a segment gave
     nothing.
     """
-    frames: list[pd.DataFrame] = []
-    sizes: list[int] = []  # clauses of each row of the result: 1, or those of a segment
+    rows: list[Floats] = []
     groups: list[int] = []
     labels: list[tuple[str, ...]] = []
     texts: list[str] = []
@@ -272,12 +270,9 @@ def predictions(labeler: Labeler, policies: Sequence[Policy]) -> Predictions:
     for policy in policies:
         labeled = [i for i, clause in enumerate(policy.clauses) if clause.labels]
         if policy.metadata.get("unit") == "segment":
-            parts = [_segment_frame(policy.clauses[i].text) for i in labeled]
-            frames += parts
-            sizes += map(len, parts)
-        else:
-            frames.append(clause_frame(policy.clauses_for_context()).iloc[labeled])
-            sizes += [1] * len(labeled)
+            rows += [_segment_probabilities(labeler, policy.clauses[i].text) for i in labeled]
+        elif labeled:
+            rows += list(labeler.probabilities(policy.clauses_for_context())[labeled])
         for i in labeled:
             groups.append(group)
             group += _is_loose(policy)
@@ -287,14 +282,12 @@ def predictions(labeler: Labeler, policies: Sequence[Policy]) -> Predictions:
         group += 1
     if not labels:
         raise CorpusError("no clause of the corpus has a label")
-    frame = pd.concat(frames, ignore_index=True)  # scored at once: a call has a cost of its own
-    classifier = labeler.model.classifier
-    probabilities = _combine(classifier.predict_proba(frame), frame["text"].str.len(), sizes)
+    probabilities = np.array(rows, dtype=np.float64)
     return Predictions(
         targets=np.array([[name in row for name in CATEGORIES] for row in labels], dtype=np.int64),
         primary=np.array([CATEGORIES.index(row[0]) for row in labels], dtype=np.int64),
         probabilities=probabilities,
-        given=give(probabilities, classifier.thresholds_),
+        given=give(probabilities, labeler.model.thresholds),
         groups=np.array(groups, dtype=np.int64),
         texts=texts,
         ids=ids,
@@ -328,39 +321,33 @@ def out_of_fold_predictions(classifier: ClauseClassifier, policies: Sequence[Pol
     data = training_set(policies)
     if scores.shape != data.targets.shape:
         raise InputError(f"the model learnt from {len(scores)} clauses, the corpus has {len(data.targets)}")
-    probabilities = calibrate(scores, classifier.calibration_)
+    rows = data.labeled
+    probabilities = expit(scores[rows].astype(np.float64))
     ids = [f"{p.id}:{i}" for p in policies for i, clause in enumerate(p.clauses) if clause.labels]
     return Predictions(
-        targets=data.targets,
-        primary=data.primary,
+        targets=data.targets[rows],
+        primary=data.primary[rows],
         probabilities=probabilities,
         given=give(probabilities, classifier.thresholds_),
-        groups=data.groups,
-        texts=data.frame["text"].tolist(),
+        groups=data.groups[rows],
+        texts=data.frame["text"][rows].tolist(),
         ids=ids,
     )
 
 
-def _segment_frame(text: str) -> pd.DataFrame:
-    """Clauses of a segment that comes alone."""
+def _segment_probabilities(labeler: Labeler, text: str) -> Floats:
+    """Probabilities of a segment that comes alone: the mean of its clauses, weighted by length."""
     # Not parse_document: what it refuses in a user's file (no text, not English) is scored here.
     clauses = segment(Document(text, tuple(read_lines(text)), media="text"))
     if not clauses:  # bullets only
         clauses = [Clause(text, "sentence", 0, len(text), 0)]
-    return clause_frame(clauses).assign(position=-1.0)  # where in its policy is not known
+    lengths = [len(clause.text) for clause in clauses]
+    return np.asarray(np.average(labeler.probabilities(clauses), axis=0, weights=lengths))
 
 
 def _is_loose(policy: Policy) -> bool:
     """Tell whether the segments come from several policies, unknown which."""
     return policy.metadata.get("unit") == "segment" and policy.metadata.get("source") == "mousavi2020"
-
-
-def _combine(probabilities: Floats, lengths: ArrayLike, sizes: Sequence[int]) -> Floats:
-    """Mean of each run of rows, weighted by length; a run of one row is that row, unchanged."""
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.intp)
-    weights = np.asarray(lengths, dtype=float)
-    shares = weights / np.repeat(np.add.reduceat(weights, starts), sizes)
-    return np.asarray(np.add.reduceat(probabilities * shares[:, None], starts, axis=0))
 
 
 # Figures -----------------------------------------------------------------------------------------

@@ -18,14 +18,7 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 
-from clausemark.classifier import (
-    ClauseClassifier,
-    calibrate,
-    fit_calibration,
-    give,
-    make_features,
-    tune_thresholds,
-)
+from clausemark.classifier import ClauseClassifier, give, tune_thresholds
 from clausemark.corpus import Policy, digest
 from clausemark.errors import InputError, MissingExtraError
 from clausemark.evaluation import (
@@ -192,7 +185,7 @@ def run_experiments(
             progress(experiment)
             classifier = train(policies, setting)
             predictions.append(_cross_fitted(classifier, out_of_fold_predictions(classifier, policies)))
-            features.append(int(classifier.pipeline_["linear"].coef_.shape[1]))
+            features.append(classifier.says_.coef_.shape[1])
             if track:
                 _track(experiment, classifier, policies)
     reference = next((i for i, experiment in enumerate(experiments) if not experiment.changes), 0)
@@ -270,7 +263,7 @@ def _read(path: Path) -> Experiment:
 def _checked(experiment: Experiment, parameters: Mapping[str, Any]) -> dict[str, Any]:
     setting = merge(parameters, experiment.changes)
     try:
-        make_features(make_classifier(setting))
+        make_classifier(setting)
     except InputError as error:
         raise InputError(error.message, where=experiment.path) from None
     except ValueError as error:
@@ -279,22 +272,19 @@ def _checked(experiment: Experiment, parameters: Mapping[str, Any]) -> dict[str,
 
 
 def _cross_fitted(classifier: ClauseClassifier, found: Predictions) -> Predictions:
-    """Calibrate and cut the scores of some policies by those of the others.
+    """Cut the scores of some policies by thresholds of the others.
 
     Thresholds that were tuned to the very scores that they are judged on would look too good beside
     fixed ones.
     """
-    scores, targets = classifier.out_of_fold_, found.targets
-    probabilities, given = np.empty_like(scores), np.zeros_like(targets)
+    if classifier.thresholds != "tuned":
+        return found
+    given = np.zeros_like(found.targets)
     folds = GroupKFold(min(classifier.folds, len(np.unique(found.groups))))
-    for rest, part in folds.split(scores, groups=found.groups):
-        calibration = fit_calibration(scores[rest], targets[rest])
-        probabilities[part] = calibrate(scores[part], calibration)
-        cuts = np.full(targets.shape[1], 0.5)
-        if classifier.thresholds == "tuned":
-            cuts = tune_thresholds(calibrate(scores[rest], calibration), targets[rest])
-        given[part] = give(probabilities[part], cuts)
-    return replace(found, probabilities=probabilities, given=given)
+    for rest, part in folds.split(given, groups=found.groups):
+        cuts = tune_thresholds(found.probabilities[rest], found.targets[rest])
+        given[part] = give(found.probabilities[part], cuts)
+    return replace(found, given=given)
 
 
 def _track(experiment: Experiment, classifier: ClauseClassifier, policies: Sequence[Policy]) -> None:
@@ -314,8 +304,8 @@ def _lines(results: Sequence[Result], policies: Sequence[Policy], reference: Res
     yield ""
     yield (
         f"{first.n:,} clauses of {first.policies} training policies (digest {digest(policies)[:12]}), each"
-        " scored by a model that has not seen its policy; calibration and thresholds are those of other"
-        " policies, too. In brackets 95 % intervals by a bootstrap of policies; differences are paired."
+        " scored by a model that has not seen its policy, and cut by thresholds of other policies, too. In"
+        " brackets 95 % intervals by a bootstrap of policies; differences are paired."
     )
     yield ""
     headers = (

@@ -1,7 +1,8 @@
 """Explanations: why a clause got its score, feature by feature, exactly.
 
-The model is linear, so a score is a sum: the weight of every n-gram that is present times its TF-IDF
-value, and the intercept. Nothing is estimated or sampled here.
+Both stages of the model are linear, so a score is a sum over the n-grams of the clause and of those
+around it: TF-IDF value times the weight that the two stages give together; and an intercept. Nothing
+is estimated or sampled here.
 
 >>> from clausemark import Labeler
 >>> from clausemark.explain import explain
@@ -17,17 +18,15 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from math import fsum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
-from clausemark.classifier import calibrate
 from clausemark.clauses import Clause, segment
+from clausemark.context import FIELDS, INTRODUCTIONS, SHAPES, columns, shapes, sources, surroundings
 from clausemark.documents import Document
 from clausemark.errors import InputError
-from clausemark.features import TOKEN, ShapeFeatures, clause_frame
+from clausemark.model import TOKEN
 from clausemark.outputs import COLORS, printable
 from clausemark.predict import LabeledPolicy, Labeler
 from clausemark.taxonomy import CATEGORIES, CODES
@@ -35,6 +34,9 @@ from clausemark.taxonomy import CATEGORIES, CODES
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 #: Blocks of features whose n-grams stand in the clause itself.
 OWN: Final = ("words", "chars")
@@ -50,12 +52,13 @@ class Contribution(NamedTuple):
     Attributes
     ----------
     block : str
-        Name in `clausemark.classifier.WEIGHTS`: words, chars, heading, section, lead_in, previous,
-        next, paragraph or shape.
+        ``"words"`` or ``"chars"`` of the clause itself; the same of a field around it, as
+        ``"heading words"`` (`clausemark.context.FIELDS`); or ``"shape"``.
     term : str
         The n-gram, in lower case, or the property of shape (``"kind=item"``).
     value : float
-        Weight of the feature times its TF-IDF value; below zero it speaks against the category.
+        Weight of the feature times its TF-IDF value; below zero it speaks against the category. In
+        a field of several clauses, such as the paragraph, this is summed over them.
     """
 
     block: str
@@ -91,19 +94,19 @@ class Explanation:
     clause : Clause
     category : str
     score : float
-        The model's decision value, before calibration.
+        Logit of the probability.
     probability : float
         Calibrated.
     threshold : float
         Probability from which on the category is given.
     intercept : float
-        Score of a clause without any feature.
+        Score of a clause without words among neighbours without words.
     blocks : dict of str to float
-        Sum of all contributions of each block that the model has.
+        Sum of all contributions of each block that occurs.
     contributions : tuple of Contribution
         One for every feature that is present, the strongest first, whatever its sign.
     rest : float
-        Sum of those that `strongest` left out; 0 if none were.
+        Sum of those that were left out; 0 if none were.
     """
 
     index: int
@@ -176,20 +179,21 @@ class Explainer:
     def __init__(self, labeler: Labeler, policy: Document | LabeledPolicy) -> None:
         self._document = policy.document if isinstance(policy, LabeledPolicy) else policy
         self.clauses: tuple[Clause, ...] = tuple(segment(self._document))
-        self._model = labeler.model.classifier
+        self._model = labeler.model
         if not self.clauses:
             return
-        columns, linear = self._model.pipeline_["features"], self._model.pipeline_["linear"]
-        features = columns.transform(clause_frame(self.clauses))
-        self._scores: NDArray[np.float64] = linear.decision_function(features)
-        self._chances = calibrate(self._scores, self._model.calibration_)
-        self._features = csr_matrix(features)
-        self._blocks: dict[str, slice] = {
-            name: part for name, part in columns.output_indices_.items() if part.stop > part.start
-        }
-        self._terms = {name: _terms(columns.named_transformers_[name]) for name in self._blocks}
+        self._chances = labeler.probabilities(self.clauses)
+        self._features = labeler.scorer.features([clause.text for clause in self.clauses])
+        self._around = surroundings(self.clauses)
+        self._shapes = shapes(self._around)
+        blocks = self._model.blocks
+        self._weights = np.concatenate([block.weights for block in blocks.values()]).astype(np.float64)
+        self._ends = np.cumsum([len(block.terms) for block in blocks.values()])
+        self._names = [
+            block if field == "clause" else f"{field} {block}" for field in FIELDS for block in blocks
+        ] + ["shape"]
 
-    def explain(self, index: int, category: str | None = None) -> Explanation:
+    def explain(self, index: int, category: str | None = None, top: int | None = None) -> Explanation:
         """Explain one clause.
 
         Parameters
@@ -198,6 +202,8 @@ class Explainer:
             Position in the document, from 0.
         category : str, optional
             Name or code; the primary category by default.
+        top : int, optional
+            Contributions to keep, the strongest; all by default.
 
         Returns
         -------
@@ -206,41 +212,110 @@ class Explainer:
         Raises
         ------
         InputError
-            If there is no such clause or category.
+            If there is no such clause or category, or `top` is negative.
         """
+        if top is not None and top < 0:
+            raise InputError(f"cannot show {top} contributions; use 0 or more")
         k = None if category is None else CATEGORIES.index(find_category(category))
         if not 0 <= index < len(self.clauses):
             has = f"0 to {len(self.clauses) - 1}" if self.clauses else "none"
             raise InputError(f"has no clause {index}; its clauses are {has}", where=self._document.source)
         if k is None:
             k = int(self._chances[index].argmax())
-        linear, row = self._model.pipeline_["linear"], self._features[[index]]
-        columns = row.indices
-        values = row.data.astype(np.float64) * linear.coef_[k, columns]
-        found: list[Contribution] = []
-        sums: dict[str, float] = {}
-        for name, part in self._blocks.items():
-            here = np.flatnonzero((columns >= part.start) & (columns < part.stop))
-            terms = self._terms[name]
-            of_block = [
-                Contribution(name, terms[column], value)
-                for column, value in zip(
-                    (columns[here] - part.start).tolist(), values[here].tolist(), strict=True
-                )
-            ]
-            sums[name] = fsum(c.value for c in of_block)
-            found += of_block
+        names, terms, values, intercept = self._sum(index, k)
+        order = np.argsort(-np.abs(values), kind="stable")
+        kept = order if top is None else order[:top]
+        blocks = {self._names[number]: fsum(values[names == number]) for number in np.unique(names).tolist()}
+        chance = float(self._chances[index, k])
         return Explanation(
             index,
             self.clauses[index],
             CATEGORIES[k],
-            float(self._scores[index, k]),
-            float(self._chances[index, k]),
-            float(self._model.thresholds_[k]),
-            float(linear.intercept_[k]),
-            sums,
-            tuple(sorted(found, key=lambda c: -abs(c.value))),
+            fsum([intercept, *blocks.values()]),
+            chance,
+            float(self._model.thresholds[k]),
+            intercept,
+            blocks,
+            tuple(
+                Contribution(
+                    self._names[names[i]], self._term(int(names[i]), int(terms[i])), float(values[i])
+                )
+                for i in kept
+            ),
+            fsum(values[order[len(kept) :]]),
         )
+
+    def _sum(self, index: int, k: int) -> tuple[Ints, Floats, Ints, float]:
+        """Take the score of a clause apart.
+
+        Returns
+        -------
+        names, terms : ndarray of shape (n_contributions,), int64
+            Number of the block in `_names`, and the row of the n-gram in the blocks below each other;
+            for shapes, which come last, the place in `SHAPES`.
+        values : ndarray of shape (n_contributions,), float64
+        intercept : float
+        """
+        bias = self._model.intercepts.astype(np.float64)
+        maps, shape, intercept = self._maps(k, bool(self._around.alone[index]))
+        indptr, indices, data = self._features
+        found: list[tuple[Ints, Ints, Floats]] = []
+        properties = dict(zip(SHAPES, (shape * self._shapes[index]).tolist(), strict=True))
+        for field, shares in sources(self._around, index).items():
+            if field not in maps:
+                continue
+            intercept += float(bias @ maps[field])  # what an empty clause would say there
+            rows = np.concatenate([indices[indptr[row] : indptr[row + 1]] for row in shares])
+            value = np.concatenate(
+                [data[indptr[row] : indptr[row + 1]] * share for row, share in shares.items()]
+            )
+            terms, place = np.unique(rows, return_inverse=True)
+            value = np.bincount(place, weights=value, minlength=len(terms)) * (
+                self._weights[terms] @ maps[field]
+            )
+            block = np.searchsorted(self._ends, terms, side="right")
+            found.append((FIELDS.index(field) * len(self._ends) + block, terms, value))
+        # That there are neighbours at all says nothing; with what they say it makes the intercept.
+        intercept += fsum(value for name, value in properties.items() if name.startswith("has "))
+        there = [
+            i for i, (name, value) in enumerate(properties.items()) if value and not name.startswith("has ")
+        ]
+        found.append(
+            (
+                np.full(len(there), len(self._names) - 1),
+                np.array(there, dtype=np.int64),
+                np.array(list(properties.values()))[there],
+            )
+        )
+        names, terms, values = (np.concatenate(part) for part in zip(*found, strict=True))
+        return names, terms, values, intercept
+
+    def _maps(self, k: int, alone: bool) -> tuple[dict[str, Floats], Floats, float]:
+        """For each field the weights of its scores of stage 1; those of the shapes; the intercept."""
+        model, scores = self._model, len(self._model.intercepts)
+        said = len(model.alone) - 1
+        if alone:
+            own = np.concatenate([model.alone[:-1, k], np.zeros(scores - said)])
+            return {"clause": own}, np.zeros(len(SHAPES)), float(model.alone[-1, k])
+        parts, weights = columns(said, scores - said), model.context[:, k].astype(np.float64)
+        nothing = np.zeros(scores - said)
+        maps = {
+            field: np.concatenate(
+                [
+                    weights[parts[field]],
+                    weights[parts[f"{field} announces"]] if field in INTRODUCTIONS else nothing,
+                ]
+            )
+            for field in FIELDS
+        }
+        return maps, weights[parts["shape"]], float(weights[-1])
+
+    def _term(self, name: int, term: int) -> str:
+        if name == len(self._names) - 1:
+            return SHAPES[term]
+        block = name % len(self._ends)
+        start = int(self._ends[block - 1]) if block else 0
+        return list(self._model.blocks.values())[block].terms[term - start]
 
 
 def explain(
@@ -294,7 +369,7 @@ def explain_policy(
         If there is no such category, or `top` is negative.
     """
     explainer = Explainer(labeler, policy)
-    return [explainer.explain(i, category).strongest(top) for i in range(len(explainer.clauses))]
+    return [explainer.explain(i, category, top) for i in range(len(explainer.clauses))]
 
 
 def find_category(name: str) -> str:
@@ -339,9 +414,12 @@ def reasons(labeler: Labeler, policy: LabeledPolicy, top: int = 6) -> dict[int, 
     """
     return {
         found.index: [
-            (part.term if part.block == "words" else f"{part.block}: {part.term}", part.value)
+            (
+                part.term if part.block == "words" else f"{part.block.removesuffix(' words')}: {part.term}",
+                part.value,
+            )
             for part in found.contributions
-            if part.block != "chars"  # parts of words tell a reader little
+            if not part.block.endswith("chars")  # parts of words tell a reader little
         ][:top]
         for found in explain_policy(labeler, policy, top=4 * top)
     }
@@ -510,26 +588,8 @@ def show_term(contribution: Contribution) -> str:
     """
     if contribution.block == "shape":
         return contribution.term
-    term = contribution.term.replace(" ", "_") if contribution.block == "chars" else contribution.term
+    term = contribution.term.replace(" ", "_") if contribution.block.endswith("chars") else contribution.term
     return f'"{printable(term)}"'
-
-
-#: Names of the columns of each block, as long as the block lives: inverting a vocabulary of 100,000
-#: terms takes longer than reading a document.
-_NAMES: Final[WeakKeyDictionary[Any, list[str]]] = WeakKeyDictionary()
-
-
-def _terms(block: Any) -> list[str]:
-    """Name the columns of a fitted block of features."""
-    if isinstance(block, ShapeFeatures):
-        return list(block.NAMES)
-    if block not in _NAMES:
-        vocabulary: dict[str, int] = block.vocabulary_
-        terms = [""] * len(vocabulary)
-        for term, column in vocabulary.items():
-            terms[column] = term
-        _NAMES[block] = terms
-    return _NAMES[block]
 
 
 #: The stretches of text that an occurrence of an n-gram covers.

@@ -12,7 +12,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from clausemark.clauses import Clause
-from clausemark.context import Surroundings, surroundings
+from clausemark.context import KINDS, SENTENCE, Surroundings, surroundings
 from clausemark.model import SHORTEST, TOKEN
 
 #: Columns of a clause frame that name a neighbour by its distance in rows; 0 is none.
@@ -21,8 +21,6 @@ NEIGHBOURS: Final = ("previous", "next", "heading", "lead_in", "first", "last")
 COLUMNS: Final = ("text", "kind", "position", "index", *NEIGHBOURS)
 #: Blocks of features, and what each weighs by default.
 WEIGHTS: Final[dict[str, float]] = {"words": 1.0, "chars": 1.0}
-
-_KINDS: Final = ("sentence", "heading", "item")
 
 
 def clause_frame(clauses: Sequence[Clause]) -> pd.DataFrame:
@@ -120,7 +118,7 @@ def surroundings_of(frame: pd.DataFrame) -> Surroundings:
         # The distance in the document must be the distance in the frame.
         valid = (step != 0) & (there == rows + step) & (index[there] == index + step)
         found[name] = np.where(valid, there, rows if name in ("first", "last") else -1)
-    kind = sum((frame["kind"] == name).to_numpy(dtype=np.int64) * i for i, name in enumerate(_KINDS))
+    kind = np.array([KINDS.get(name, SENTENCE) for name in frame["kind"]], dtype=np.int64)
     return Surroundings(**found, kind=kind, position=frame["position"].to_numpy(dtype=np.float64))
 
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clausemark.context import neighbourhood_width
+from clausemark.context import columns
 from clausemark.errors import ModelError
 from clausemark.taxonomy import CATEGORIES
 
@@ -135,18 +135,12 @@ def save_model(
         raise ModelError("only a classifier of the twelve categories can be saved")
     if folder.is_file() or (folder.is_dir() and not _is_ours(folder)):
         raise ModelError("is not a model folder and not empty; name another", where=folder)
-    shares = classifier.features_.transformer_weights
-    blocks = {name: classifier.features_.named_transformers_[name] for name in shares}
-    vocabulary = {
-        name: sorted(block.vocabulary_, key=block.vocabulary_.__getitem__) for name, block in blocks.items()
-    }
-    parts = (classifier.says_, classifier.announces_)
-    weights = np.vstack([part.coef_ for part in parts]).T
-    maps = [np.concatenate([part.intercept_ for part in parts]), classifier.alone_, classifier.context_]
+    model = as_model(classifier)
+    maps = (model.intercepts, model.alone, model.context)
     content = {
-        "vocabulary.json": _json(vocabulary),
-        "idf.npy": _npy(np.concatenate([blocks[name].idf_ for name in vocabulary])),
-        "weights.npy": _npy(weights, np.float16),
+        "vocabulary.json": _json({name: block.terms for name, block in model.blocks.items()}),
+        "idf.npy": _npy(np.concatenate([block.idf for block in model.blocks.values()])),
+        "weights.npy": _npy(np.concatenate([block.weights for block in model.blocks.values()]), np.float16),
         "maps.npy": _npy(np.concatenate([part.ravel() for part in maps])),
     }
     info: dict[str, Any] = {
@@ -156,8 +150,8 @@ def save_model(
         "categories": list(CATEGORIES),
         "thresholds": classifier.thresholds_.round(6).tolist(),
         "blocks": {
-            name: {"terms": len(vocabulary[name]), "longest": block.ngram_range[1], "scale": shares[name]}
-            for name, block in blocks.items()
+            name: {"terms": len(block.terms), "longest": block.longest, "scale": block.scale}
+            for name, block in model.blocks.items()
         },
         "corpus": _plain(corpus or {}),
         "metrics": _plain(metrics or {}),
@@ -209,6 +203,32 @@ def load_model(folder: str | Path) -> Model:
         raise ModelError(f"its files do not fit one another ({error})", where=folder) from None
 
 
+def as_model(classifier: ClauseClassifier) -> Model:
+    """Take the arrays of a fitted classifier.
+
+    Parameters
+    ----------
+    classifier : ClauseClassifier
+
+    Returns
+    -------
+    Model
+        Without info.
+    """
+    parts = (classifier.says_, classifier.announces_)
+    weights = np.ascontiguousarray(np.vstack([part.coef_ for part in parts]).T)
+    blocks: dict[str, Block] = {}
+    start = 0
+    for name, scale in classifier.features_.transformer_weights.items():
+        fitted = classifier.features_.named_transformers_[name]
+        terms = tuple(sorted(fitted.vocabulary_, key=fitted.vocabulary_.__getitem__))
+        rows = slice(start, start + len(terms))
+        blocks[name] = Block(terms, fitted.ngram_range[1], float(scale), fitted.idf_, weights[rows])
+        start = rows.stop
+    intercepts = np.concatenate([part.intercept_ for part in parts])
+    return Model(blocks, intercepts, classifier.alone_, classifier.context_, classifier.thresholds_, {})
+
+
 def restore(model: Model) -> ClauseClassifier:
     """Put the arrays of a model back into the scikit-learn estimator that they come from.
 
@@ -222,13 +242,14 @@ def restore(model: Model) -> ClauseClassifier:
         Fitted, without out-of-fold scores.
     """
     from clausemark.classifier import ClauseClassifier, LinearScores
-    from clausemark.features import as_frame, make_features
+    from clausemark.features import WEIGHTS, as_frame, make_features
 
-    classifier = ClauseClassifier(**model.info["parameters"])
+    classifier = ClauseClassifier(**model.info.get("parameters", {}))
     classifier.classes_ = np.array(CATEGORIES)
     classifier.multilabel_, classifier.n_features_in_ = True, 1
+    scales, longest = ({n: getattr(b, of) for n, b in model.blocks.items()} for of in ("scale", "longest"))
     features = make_features(
-        classifier.weights, classifier.word_ngrams, classifier.char_ngrams, classifier.min_df
+        dict.fromkeys(WEIGHTS, 0) | scales, longest.get("words", 1), longest.get("chars", 3), 1
     )
     for name, block, _ in features.transformers:
         terms = model.blocks[name].terms
@@ -280,7 +301,7 @@ def _assemble(
     """Cut the arrays to their shapes."""
     classes, scores = len(CATEGORIES), weights.shape[1]
     said = scores - classes
-    sizes = (scores, (said + 1) * classes, (neighbourhood_width(said, classes) + 1) * classes)
+    sizes = (scores, (said + 1) * classes, (columns(said, classes)["shape"].stop + 1) * classes)
     blocks: dict[str, Block] = {}
     start = 0
     for name, of in info["blocks"].items():

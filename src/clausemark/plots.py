@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from clausemark.classifier import ClauseClassifier
 from clausemark.errors import InputError, MissingExtraError
 from clausemark.evaluation import BINS, Evaluation, Predictions, coverage_curve
 from clausemark.taxonomy import CATEGORIES, CODES
@@ -66,7 +65,7 @@ _FORMATS: Final[dict[str, dict[str, None]]] = {
 
 
 def draw_evaluation(
-    predictions: Predictions, evaluation: Evaluation, classifier: ClauseClassifier, folder: str | Path
+    predictions: Predictions, evaluation: Evaluation, thresholds: ArrayLike, folder: str | Path
 ) -> list[Path]:
     """Draw and write every picture of one evaluation.
 
@@ -75,8 +74,8 @@ def draw_evaluation(
     predictions : Predictions
     evaluation : Evaluation
         Of these predictions.
-    classifier : ClauseClassifier
-        Whose thresholds to mark.
+    thresholds : array-like of shape (12,)
+        Of the model, to mark.
     folder : str or pathlib.Path
         Made if missing.
 
@@ -98,7 +97,7 @@ def draw_evaluation(
         save(plot_categories(evaluation), folder / "categories.png"),
         save(plot_confusion(predictions), folder / "confusion.png"),
         save(plot_coverage(predictions), folder / "coverage.png"),
-        save(plot_thresholds(predictions, classifier.thresholds_), folder / "thresholds.png"),
+        save(plot_thresholds(predictions, thresholds), folder / "thresholds.png"),
     ]
 
 

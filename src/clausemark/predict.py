@@ -12,21 +12,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
 
-from clausemark.clauses import ClauseKind, contexts, segment
+from clausemark.clauses import Clause, ClauseKind, contexts, segment
 from clausemark.documents import Document, read_document
 from clausemark.errors import LanguageError, MissingExtraError, ModelError
-from clausemark.features import clause_frame
 from clausemark.model import Model, load_model
 from clausemark.taxonomy import CATEGORIES
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
+
+    from clausemark.scorer import Scorer
 
 #: Where the model that ships lies: in the installed package, or in a checkout.
 _SHIPPED: Final = (
@@ -111,6 +113,8 @@ class LabeledPolicy:
             A row a clause: doc, index, kind, start, end, heading, text, primary, labels (list of
             str), and a float64 column of calibrated probability for each category.
         """
+        import pandas as pd
+
         columns = ["doc", "index", "kind", "start", "end", "heading", "text", "primary", "labels"]
         rows = [{**{c: record[c] for c in columns}, **record["scores"]} for record in self.to_records()]
         return pd.DataFrame(rows, columns=[*columns, *CATEGORIES])
@@ -162,7 +166,7 @@ class Labeler:
     @property
     def thresholds(self) -> dict[str, float]:
         """Probability from which on each category is given."""
-        return dict(zip(CATEGORIES, map(float, self.model.classifier.thresholds_), strict=True))
+        return dict(zip(CATEGORIES, map(float, self.model.thresholds), strict=True))
 
     def label(
         self, source: str | Path | bytes, *, name: str | None = None, any_language: bool = False
@@ -218,7 +222,7 @@ class Labeler:
         clauses = segment(document)
         if not clauses:
             return LabeledPolicy(document, ())
-        chances = self.model.classifier.predict_proba(clause_frame(clauses))
+        chances = self.probabilities(clauses)
         labeled = [
             LabeledClause(
                 i,
@@ -237,9 +241,31 @@ class Labeler:
         ]
         return LabeledPolicy(document, tuple(labeled))
 
+    def probabilities(self, clauses: Sequence[Clause]) -> NDArray[np.float64]:
+        """Give the calibrated probability of every category.
+
+        Parameters
+        ----------
+        clauses : sequence of Clause
+            All clauses of one document, in order.
+
+        Returns
+        -------
+        ndarray of shape (n_clauses, 12), float64
+        """
+        # 1 / (1 + exp(-x)), without overflow
+        return np.asarray(np.exp(-np.logaddexp(0, -self.scorer.score(clauses).astype(np.float64))))
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """What scores the clauses, made when it is first asked for."""
+        from clausemark.scorer import Scorer
+
+        return Scorer(self.model)
+
     def _labels(self, chances: NDArray[np.float64]) -> list[tuple[str, ...]]:
         """Primary category first, then the others that reach their threshold, likeliest first."""
-        thresholds = self.model.classifier.thresholds_
+        thresholds = self.model.thresholds
         found = []
         for row in chances:
             order = np.argsort(-row, kind="stable")

@@ -21,7 +21,7 @@ from clausemark.corpus import Policy, shared_runs
 from clausemark.errors import CorpusError, InputError
 from clausemark.evaluation import evaluate, predictions
 from clausemark.importers import import_mousavi, import_opp115
-from clausemark.model import Model
+from clausemark.model import as_model
 from clausemark.predict import Labeler
 from clausemark.taxonomy import CATEGORIES
 from clausemark.training import describe, train
@@ -91,7 +91,7 @@ def measure(
     for size in sorted({*(size for size in sizes if size < len(policies)), len(policies)}):
         chosen = sorted(learning_order(policies)[:size], key=lambda policy: policy.id)
         progress(f"training on {size} policies")
-        labeler = Labeler(Model(train(chosen, {"n_jobs": -1, **(parameters or {})})))
+        labeler = Labeler(as_model(train(chosen, parameters)))
         point: dict[str, Any] = {"policies": size, "clauses": sum(len(p.clauses) for p in chosen)}
         for name, test in tests.items():
             found = evaluate(predictions(labeler, test)).to_dict()

@@ -1,6 +1,6 @@
 """The scorecard: how good a model is, as a page to read and as Markdown.
 
-``predictions -> figures, curves, mistakes | classifier -> its strongest words | -> page``
+``predictions -> figures, curves, mistakes | model -> its strongest words | -> page``
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any, Final
 import numpy as np
 
 from clausemark import __version__
-from clausemark.classifier import ClauseClassifier
 from clausemark.corpus import Policy, digest
 from clausemark.errors import InputError
 from clausemark.evaluation import (
@@ -26,6 +25,7 @@ from clausemark.evaluation import (
     evaluate,
     predictions,
 )
+from clausemark.model import Model
 from clausemark.page import _environment, _render, show
 from clausemark.predict import Labeler
 from clausemark.taxonomy import CATEGORIES, CODE_OF
@@ -83,7 +83,7 @@ def write_scorecard(
         If no clause of the policies has a label.
     """
     found = predictions(labeler, policies)
-    view = _view(labeler.model.info, labeler.model.classifier, found, evaluate(found), how, measured)
+    view = _view(labeler.model, found, evaluate(found), how, measured)
     folder = Path(folder)
     pictures = [
         (path.stem, Path(os.path.relpath(path, folder)).as_posix())
@@ -101,8 +101,7 @@ def write_scorecard(
 
 
 def render_scorecard(
-    info: Mapping[str, Any],
-    classifier: ClauseClassifier,
+    model: Model,
     found: Predictions,
     evaluation: Evaluation,
     *,
@@ -113,9 +112,7 @@ def render_scorecard(
 
     Parameters
     ----------
-    info : mapping
-        Content of its model.json.
-    classifier : ClauseClassifier
+    model : Model
     found : Predictions
     evaluation : Evaluation
         Of these predictions.
@@ -129,7 +126,7 @@ def render_scorecard(
     str
         HTML without script that loads nothing.
     """
-    return _page(_view(info, classifier, found, evaluation, how, measured))
+    return _page(_view(model, found, evaluation, how, measured))
 
 
 def acquaintance(info: Mapping[str, Any], corpus: Sequence[Policy], policies: Sequence[Policy]) -> str:
@@ -157,31 +154,31 @@ def acquaintance(info: Mapping[str, Any], corpus: Sequence[Policy], policies: Se
     return "some of which it may have learnt from"
 
 
-def top_terms(classifier: ClauseClassifier, most: int = _TERMS) -> dict[str, list[tuple[str, float]]]:
+def top_terms(model: Model, most: int = _TERMS) -> dict[str, list[tuple[str, float]]]:
     """Name the words that speak most for each category.
 
     Parameters
     ----------
-    classifier : ClauseClassifier
-        Fitted.
+    model : Model
     most : int
 
     Returns
     -------
     dict of str to list of (str, float)
         Category -> n-grams of words in the clause itself and their weights, the largest first; empty
-        where the classifier does not look at words. A weight is what one unit of the TF-IDF of the
-        n-gram adds to the score.
+        where the model does not look at words. A weight is what one unit of the TF-IDF of the n-gram
+        adds to the score of a clause in context.
     """
-    features = classifier.pipeline_["features"]
-    if "words" not in features.named_transformers_:
+    if "words" not in model.blocks:
         return {}
-    names = features.named_transformers_["words"].get_feature_names_out()
-    weights = classifier.pipeline_["linear"].coef_[:, features.output_indices_["words"]]
+    block = model.blocks["words"]
+    said = len(model.alone) - 1
+    # What a clause says is what the map in context reads first.
+    weights = (block.weights[:, :said] @ model.context[:said]).T
     order = np.argsort(-weights, axis=1, kind="stable")[:, :most]
     return {
-        str(category): [(str(names[i]), float(row[i])) for i in best if row[i] > 0]
-        for category, row, best in zip(classifier.classes_, weights, order, strict=True)
+        category: [(block.terms[i], float(row[i])) for i in best if row[i] > 0]
+        for category, row, best in zip(CATEGORIES, weights, order, strict=True)
     }
 
 
@@ -194,20 +191,19 @@ def _page(view: Mapping[str, Any]) -> str:
 
 
 def _view(
-    info: Mapping[str, Any],
-    classifier: ClauseClassifier,
+    model: Model,
     found: Predictions,
     evaluation: Evaluation,
     how: str,
     measured: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    thresholds = dict(zip(CATEGORIES, map(float, classifier.thresholds_), strict=True))
+    thresholds = dict(zip(CATEGORIES, map(float, model.thresholds), strict=True))
     coverage = _coverage(found)
     lows = [_known(interval)[0] for interval in evaluation.label_intervals.values()]
     return {
         "title": "How good the model is",
-        "model": str(info.get("digest", ""))[:12],
-        "learnt": info.get("corpus", {}).get("policies"),
+        "model": model.digest[:12],
+        "learnt": model.info.get("corpus", {}).get("policies"),
         "how": how,
         "n": evaluation.n,
         "policies": evaluation.policies,
@@ -225,7 +221,7 @@ def _view(
         "coverage_bottom": _below(min(accuracy for _, accuracy, _ in coverage)),
         "bottom": _below(min((low for low in lows if low is not None), default=0.0)),
         "mistakes": confusions(found, _MISTAKES, examples=_EXAMPLES),
-        "terms": top_terms(classifier),
+        "terms": top_terms(model),
         "curves": _curves(measured) if measured else [],
         "code_of": CODE_OF,
         "show": show,

@@ -24,7 +24,7 @@ from numba import float32, float64, int64, njit, types, uint64
 from numpy.typing import NDArray
 
 from clausemark.clauses import Clause
-from clausemark.context import combine, join, surroundings
+from clausemark.context import combine, surroundings
 from clausemark.model import SHORTEST, TOKEN, Block, Model
 from clausemark.taxonomy import CATEGORIES
 
@@ -253,7 +253,21 @@ def _damp(table, times):  # type: ignore[no-untyped-def]
 
 
 @_compiled(
-    types.int64(_I64, _U32, _U32, types.float64[::1], _TERMS, _TERMS, _WORDS, _F32, _F32S, _I64, _U32, _F32, types.boolean)
+    types.int64(
+        _I64,
+        _U32,
+        _U32,
+        types.float64[::1],
+        _TERMS,
+        _TERMS,
+        _WORDS,
+        _F32,
+        _F32S,
+        _I64,
+        _U32,
+        _F32,
+        types.boolean,
+    )
 )
 def _say(counts, found, line, damped, terms, chars, words, intercepts, out, indptr, indices, values, keep):  # type: ignore[no-untyped-def]
     """Stage 1: scores of texts whose words have been found; on demand their features too."""
@@ -440,28 +454,9 @@ class Scorer:
         ndarray of shape (n_clauses, 12), float32
             Logits of the probabilities, columns as `clausemark.taxonomy.CATEGORIES`.
         """
-        (scores,) = self.score_many([clauses])
-        return scores
-
-    def score_many(self, documents: Sequence[Sequence[Clause]]) -> list[Floats]:
-        """Score the clauses of several documents in context.
-
-        Parameters
-        ----------
-        documents : sequence of sequence of Clause
-
-        Returns
-        -------
-        list of ndarray of shape (n_clauses, 12), float32
-            As `score` gives for each document; faster where documents are short.
-        """
-        if not documents:
-            return []
-        scores = self.say([clause.text for clauses in documents for clause in clauses])
+        scores = self.say([clause.text for clause in clauses])
         said, told = np.split(scores, [len(self._intercepts) - len(CATEGORIES)], axis=1)
-        around = join(map(surroundings, documents))
-        found = combine(said, told, around, self.model.alone, self.model.context)
-        return np.split(found, np.cumsum([len(clauses) for clauses in documents])[:-1])
+        return combine(said, told, surroundings(clauses), self.model.alone, self.model.context)
 
     def _batches(self, texts: Sequence[str], keep: bool = False) -> Iterator[tuple[Floats, Features]]:
         """Score some texts at a time; features are empty unless they are kept."""

@@ -20,10 +20,11 @@ from typing import Any, Final, Literal
 import pandas as pd
 
 from clausemark import __version__
-from clausemark.classifier import WEIGHTS, ClauseClassifier
+from clausemark.classifier import ClauseClassifier
 from clausemark.corpus import Policy, digest, split_of
 from clausemark.errors import ClausemarkError, CorpusError, InputError, MissingExtraError, ModelError
 from clausemark.evaluation import Comparison, compare, evaluate, out_of_fold_predictions, predictions
+from clausemark.features import WEIGHTS
 from clausemark.model import load_model
 from clausemark.plots import draw_evaluation
 from clausemark.predict import Labeler
@@ -121,7 +122,8 @@ def track(
         If MLflow cannot log the run.
     """
     mlflow = _mlflow()
-    info = load_model(folder).info
+    model = load_model(folder)
+    info = model.info
     corpus = digest(policies)
     if info["corpus"].get("digest", corpus) != corpus:
         raise InputError("was not trained on these policies: pass those that it was", where=folder)
@@ -134,7 +136,7 @@ def track(
         **_code_version(),
     }
     with _one_line_errors(), tempfile.TemporaryDirectory() as pictures:
-        draw_evaluation(found, evaluation, classifier, Path(pictures))
+        draw_evaluation(found, evaluation, model.thresholds, Path(pictures))
         known = mlflow.get_experiment_by_name(experiment)
         place = known.experiment_id if known else mlflow.create_experiment(experiment)
         nested = mlflow.active_run() is not None  # a caller may have a run of its own
@@ -144,7 +146,7 @@ def track(
             mlflow.log_dict(evaluation.to_dict(), "evaluation.json")
             mlflow.log_artifacts(pictures, "plots")
             how = "each clause scored by a model that has not seen its policy"
-            page = render_scorecard(info, classifier, found, evaluation, how=how)
+            page = render_scorecard(model, found, evaluation, how=how)
             mlflow.log_text(page, "scorecard.html")
             mlflow.log_input(_dataset(mlflow, policies, corpus), context="training")
             _log_model(mlflow, Path(folder))

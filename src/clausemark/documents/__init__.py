@@ -46,9 +46,12 @@ _ENGLISH: Final = frozenset(
     "the and of to your you that with this our we are for not have will from or".split()
 )
 _ENGLISH_SHARE: Final = 0.1
-_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _ASCII: Final = bytes(range(128))
-_JUNK: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9f\ufffd]")
+#: Control characters that no text has, in ASCII and beyond it, as UTF-8.
+_CONTROL: Final = bytes({*range(0x20), 0x7F} - {9, 10, 11, 12, 13, 27})
+_NO_CONTROL: Final = bytes(set(range(256)) - set(_CONTROL))
+_C1_CONTROL: Final = re.compile(rb"\xc2[\x80-\x84\x86-\x9f]")
+_REPLACED: Final = "\ufffd".encode()
 #: Largest share of control and replacement characters in text.
 _JUNK_SHARE: Final = 0.02
 
@@ -179,24 +182,29 @@ def decode(data: bytes) -> str:
     str
         Without a byte order mark; bytes that fit nowhere become U+FFFD.
     """
+    return _decode(data)[0]
+
+
+def _decode(data: bytes) -> tuple[str, bytes | None]:
+    """Decode text; give the bytes as well where they are the UTF-8 of it."""
     for mark, encoding in (
         (b"\xef\xbb\xbf", "utf-8"),
         (b"\xff\xfe", "utf-16-le"),
         (b"\xfe\xff", "utf-16-be"),
     ):
         if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, "replace")
+            return data[len(mark) :].decode(encoding, "replace"), None
     if zeros := data[:2000].count(0):
         # Text in Latin letters has its zeros in every other byte
         even = data[:2000:2].count(0)
         if zeros > 0.3 * len(data[:2000]) and min(even, zeros - even) < 0.05 * zeros:
-            return data.decode("utf-16-be" if 2 * even > zeros else "utf-16-le", "replace")
+            return data.decode("utf-16-be" if 2 * even > zeros else "utf-16-le", "replace"), None
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8"), data
     except UnicodeDecodeError:
         text = data.decode("utf-8", "replace")
     if 4 * text.count("\ufffd") < len(data.translate(None, _ASCII)):
-        return text
+        return text, None
     from resiliparse.parse.encoding import bytes_to_str, detect_encoding
 
     declared = _CHARSET.search(data, 0, 4096)
@@ -204,9 +212,9 @@ def decode(data: bytes) -> str:
     if not encoding or encoding.lower().replace("-", "") == "utf8":
         encoding = detect_encoding(data[:200_000]) or "windows-1252"
     try:
-        return str(bytes_to_str(data, encoding, "replace"))
+        return str(bytes_to_str(data, encoding, "replace")), None
     except LookupError:
-        return data.decode("windows-1252", "replace")
+        return data.decode("windows-1252", "replace"), None
 
 
 def detect_language(text: str) -> str:
@@ -226,7 +234,7 @@ def detect_language(text: str) -> str:
     middle = len(text) // 2
     sample = text[max(0, middle - _LANGUAGE_SAMPLE // 2) : middle + _LANGUAGE_SAMPLE // 2]
     words = sample.lower().split()
-    if sum(word in _ENGLISH for word in words) >= _ENGLISH_SHARE * len(words):
+    if sum(map(_ENGLISH.__contains__, words)) >= _ENGLISH_SHARE * len(words):
         return "en"
     from resiliparse.parse.lang import detect_fast
 
@@ -237,15 +245,18 @@ def detect_language(text: str) -> str:
 def _parse(data: bytes | str, name: str, media: Media | None) -> Document:
     if len(data) > MAX_BYTES:
         raise InputError(_TOO_BIG)
+    utf8: bytes | None = None
     if isinstance(data, str):
-        if _SURROGATE.search(data):
-            raise InputError("is not Unicode text: it holds lone surrogates")
+        try:
+            utf8 = data.encode()
+        except UnicodeEncodeError:
+            raise InputError("is not Unicode text: it holds lone surrogates") from None
     elif data[:1024].lstrip().startswith(b"%PDF-"):
         media, data = "pdf", pdf_text(data)
     elif media == "pdf":
         raise InputError("is not a PDF file")
     else:
-        data = decode(data)
+        data, utf8 = _decode(data)
     if not data.strip():
         raise InputError("is empty")
     if media != "pdf" and _is_junk(data):
@@ -256,7 +267,7 @@ def _parse(data: bytes | str, name: str, media: Media | None) -> Document:
         raise InputError(TOO_LONG)
     title = ""
     if media == "html":
-        text, blocks, title = parse_html(data)
+        text, blocks, title = parse_html(utf8 or data)
     elif media == "markdown":
         text, blocks, title = parse_markdown(data)
     else:
@@ -292,4 +303,6 @@ def _is_html(text: str) -> bool:
 
 def _is_junk(text: str) -> bool:
     sample = text[:20_000]
-    return len(_JUNK.findall(sample)) > max(2, _JUNK_SHARE * len(sample))
+    raw = sample.encode()
+    junk = len(raw.translate(None, _NO_CONTROL)) + len(_C1_CONTROL.findall(raw)) + raw.count(_REPLACED)
+    return junk > max(2, _JUNK_SHARE * len(sample))

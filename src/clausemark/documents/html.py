@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -48,6 +49,20 @@ _FURNITURE_NAME: Final = re.compile(
 _LABELLED: Final = re.compile(r"[^.!?:]{2,70}[.:]?$")
 #: Stands for a forced line break until white space has been collapsed; no page holds it.
 _BREAK: Final = "\0"
+
+
+def _roles() -> dict[int, str]:
+    """What the walk does at a node, by the parser's number of its tag, which is cheap to ask for."""
+    body = LexborHTMLParser("x").body
+    assert body is not None
+    (text,) = body.iter(include_text=True)
+    create = LexborHTMLParser("").create_node
+    roles = {text.tag_id: "-text", **{create(tag).tag_id: tag for tag in (*_BLOCK, "a", "br")}}
+    roles |= {create(tag).tag_id: "b" for tag in _BOLD}
+    return roles | {create(tag).tag_id: "-skip" for tag in _SKIPPED}
+
+
+_ROLES: Final = _roles()
 #: Kind of the blocks in an element; elements not named here leave it as it is.
 _KINDS: Final[dict[str, BlockKind]] = {
     "li": "item",
@@ -57,7 +72,11 @@ _KINDS: Final[dict[str, BlockKind]] = {
 #: No page that a browser can show nests deeper (they stop at 512); parsers get slow there.
 _MAX_DEPTH: Final = 1000
 _CHUNK: Final = 4096
-_OPEN_CLOSE: Final = re.compile(r"<(/?)([a-z][^\s/<>]*)([^<>]*)", re.I)
+#: Nor one with as many attributes in a tag, each of which a parser compares with all before.
+_MAX_ATTRIBUTES: Final = 2000
+_OPEN_CLOSE: Final = re.compile(rb"<(/?)([a-z][^\s/<>]*|!--)([^<>]*)", re.I)
+_QUOTED: Final = re.compile(rb"\"[^\"]*\"?|'[^']*'?")
+_RAW_END: Final = re.compile(rb"</(?:script|style)", re.I)
 #: Elements without an end tag, or whose end tag is implied by what follows.
 _UNCLOSED: Final = frozenset(
     "area base br col embed hr img input link meta param source track wbr"
@@ -77,7 +96,7 @@ class _Piece:
 
     kind: BlockKind
     furniture: bool
-    parts: list[str] = field(default_factory=list)
+    parts: list[str]
     bold: int = 0
     linked: int = 0
     chars: int = 0
@@ -85,7 +104,7 @@ class _Piece:
     text: str = ""
 
 
-def parse_html(html: str) -> tuple[str, list[Block], str]:
+def parse_html(html: str | bytes) -> tuple[str, list[Block], str]:
     """Extract the text of an HTML page.
 
     Menus, footers and other page furniture are dropped by block: by the element they stand in and,
@@ -95,8 +114,8 @@ def parse_html(html: str) -> tuple[str, list[Block], str]:
 
     Parameters
     ----------
-    html : str
-        Decoded source of the page.
+    html : str or bytes
+        Source of the page; bytes are UTF-8, which is what the parser reads.
 
     Returns
     -------
@@ -110,36 +129,47 @@ def parse_html(html: str) -> tuple[str, list[Block], str]:
     Raises
     ------
     InputError
-        If tags nest deeper than in any page that browsers show, or the text is longer than `MAX_CHARS`.
+        If tags nest deeper or have more attributes than in any page that browsers show, or the text is
+        longer than `MAX_CHARS`.
     """
-    _check_depth(html)
+    if isinstance(html, str):
+        html = html.encode()
+    _check_tags(html)
     parser = LexborHTMLParser(html)
     node = parser.css_first("head > title")
     title = " ".join(node.text().split()) if node is not None else ""
-    parser.strip_tags(_SKIPPED, recursive=True)
-    root = parser.root
-    pieces = _Walk().run(root) if root is not None else []
-    return (*_assemble(_content(pieces)), title)
+    pieces = _pieces(parser.root) if parser.root is not None else []
+    return (*_assemble(_trim(pieces)), title)
 
 
-def _check_depth(html: str) -> None:
+def _check_tags(html: bytes) -> None:
     """Refuse what no browser shows and a parser takes quadratic time for."""
-    if not _may_nest(html):
+    if not (_may_nest(html) or _may_crowd(html)):
         return
     depth = position = 0
     while found := _OPEN_CLOSE.search(html, position):
         position = found.end()
-        close, tag, rest = found.groups()
-        tag = tag.lower()
+        close, name, rest = found.groups()
+        if name == b"!--":
+            position = html.find(b"-->", found.start() + 2)
+            if position < 0:
+                return
+            continue
+        tag = name.lower().decode("latin-1")
+        if _attributes(rest) > _MAX_ATTRIBUTES:
+            raise InputError(
+                f"has a tag with more than {_MAX_ATTRIBUTES:,} attributes: not a page that browsers show"
+            )
         if tag in _UNCLOSED or (tag in _FORMATTING and not rest):
             continue
         if close:
             depth -= depth > 0
         elif tag in ("script", "style"):
-            position = html.find("</", position)
-            if position < 0:
+            end = _RAW_END.search(html, position)
+            if end is None:
                 return
-        elif not rest.endswith("/"):
+            position = end.start()
+        elif not rest.endswith(b"/"):
             depth += 1
             if depth > _MAX_DEPTH:
                 raise InputError(
@@ -147,24 +177,49 @@ def _check_depth(html: str) -> None:
                 )
 
 
-def _may_nest(html: str) -> bool:
+def _may_nest(html: bytes) -> bool:
     """Bound the depth from above by counting chunk by chunk, at a hundredth of the cost."""
-    if html.count("<") <= 2 * _MAX_DEPTH:
+    if html.count(b"<") <= 2 * _MAX_DEPTH:
         return False
     depth = 0
     for start in range(0, len(html), _CHUNK):
         stop = start + _CHUNK
-        depth += html.count("<", start, stop) - 2 * html.count("</", start, stop)
+        depth += html.count(b"<", start, stop) - 2 * html.count(b"</", start, stop)
         if depth > _MAX_DEPTH:
             return True
         depth = max(0, depth)
     return False
 
 
-class _Walk:
-    """One pass over the tree, without recursion."""
+def _may_crowd(html: bytes) -> bool:
+    """Tell whether a tag, or what looks like one in a script, is long and has too many attributes."""
+    size = 4 * _CHUNK
+    start = 0
+    while 0 <= start < len(html) - size:
+        if html.find(b">", start, start + size) >= 0:
+            start += size
+            continue
+        tag = _OPEN_CLOSE.match(html, max(0, html.rfind(b"<", max(0, start - size), start)))
+        if tag and _attributes(tag.group(3)) > _MAX_ATTRIBUTES:
+            return True
+        start = html.find(b">", start)
+    return False
 
-    def __init__(self) -> None:
+
+def _attributes(tag: bytes) -> int:
+    return len(_QUOTED.sub(b"", tag).split()) if len(tag) > 2 * _MAX_ATTRIBUTES else 0
+
+
+class _Walk:
+    """One pass over the tree, without recursion; what is skipped is not even entered.
+
+    Half of a crawled page is furniture. It is passed over too, and only its size is noted, unless
+    `thorough`.
+    """
+
+    def __init__(self, thorough: bool) -> None:
+        self.thorough = thorough
+        self.passed = 0  # characters of furniture passed over
         self.pieces: list[_Piece] = []
         self.current: _Piece | None = None
         self.kinds: list[BlockKind] = ["paragraph"]
@@ -177,45 +232,57 @@ class _Walk:
         self.items: list[list[_Piece]] = []
 
     def run(self, root: LexborNode) -> list[_Piece]:
-        # Open elements: address, tag where leaving it means something, whether it is furniture.
-        stack: list[tuple[int, str, bool]] = []
-        for node in root.traverse(include_text=True):
-            tag = node.tag or ""
-            text = ""
-            if tag == "-text":
-                text = node.text_content or ""
-                if self.current is None and (not text or text.isspace()):
-                    continue
-            above = node.parent
-            if above is not None:
-                parent = above.mem_id
-                while stack and stack[-1][0] != parent:
-                    element = stack.pop()
-                    if element[1]:
-                        self._leave(element)
-            if text:
-                self._text(text)
-            elif tag == "br":
+        # Open elements and what they mean, with whether they are furniture.
+        stack: list[tuple[LexborNode, str, bool]] = []
+        roles = _ROLES
+        node = root
+        while True:
+            below = None
+            role = roles.get(node.tag_id, "")
+            if role == "-text":
+                text = node.text_content
+                if text and (self.current is not None or not text.isspace()):
+                    self._text(text)
+            elif role == "br":
                 if self.current is not None:
                     self.current.parts.append(_BREAK)
-            elif tag in _BLOCK:
-                stack.append((node.mem_id, tag, self._enter(node, tag)))
-            elif tag in _BOLD:
-                self.bold += 1
-                stack.append((node.mem_id, "b", False))
-            elif tag == "a" and not (node.attributes.get("href") or "#").startswith("#"):
-                self.link += 1
-                stack.append((node.mem_id, "a", False))
-            else:
-                stack.append((node.mem_id, "", False))
-        while stack:
-            self._leave(stack.pop())
-        self._flush()
-        return self.pieces
+            elif role != "-skip":
+                furniture = False
+                if role == "a":
+                    if (node.attributes.get("href") or "#").startswith("#"):
+                        role = ""
+                    else:
+                        self.link += 1
+                elif role == "b":
+                    self.bold += 1
+                elif role:
+                    if self.current is not None:
+                        self._flush()
+                    furniture = not self.furniture and _is_furniture(node, role)
+                    if furniture and not (self.thorough or self.items or self.rows):
+                        self.passed += len(" ".join(node.text().split()))
+                        role = "-skip"
+                    else:
+                        self._enter(role, furniture)
+                if role != "-skip":
+                    below = node.child
+                    if below is not None:
+                        stack.append((node, role, furniture))
+                    elif role:
+                        self._leave(role, furniture)
+            if below is None:
+                below = node.next
+                while below is None:
+                    if not stack:
+                        self._flush()
+                        return self.pieces
+                    node, role, furniture = stack.pop()
+                    if role:
+                        self._leave(role, furniture)
+                    below = node.next
+            node = below
 
-    def _enter(self, node: LexborNode, tag: str) -> bool:
-        self._flush()
-        furniture = _is_furniture(node, tag)
+    def _enter(self, tag: str, furniture: bool) -> None:
         self.furniture += furniture
         if tag in _KINDS:
             self.kinds.append(_KINDS[tag])
@@ -225,16 +292,15 @@ class _Walk:
             self.rows.append(len(self.pieces))
         elif tag == "pre":
             self.pre += 1
-        return furniture
 
-    def _leave(self, element: tuple[int, str, bool]) -> None:
-        _, tag, furniture = element
+    def _leave(self, tag: str, furniture: bool) -> None:
         if tag == "a":
             self.link -= 1
         elif tag == "b":
             self.bold -= 1
         else:
-            self._flush()
+            if self.current is not None:
+                self._flush()
             self.furniture -= furniture
             if tag in _KINDS:
                 self.kinds.pop()
@@ -249,9 +315,7 @@ class _Walk:
         size = len(text.strip())
         piece = self.current
         if piece is None:
-            if not size:
-                return
-            self.current = piece = _Piece(self.kinds[-1], self.furniture > 0)
+            self.current = piece = _Piece(self.kinds[-1], self.furniture > 0, [])
         if self.pre:
             text = text.replace("\n", _BREAK)
         if self.bold:
@@ -290,7 +354,7 @@ class _Walk:
             return
         if sum(len(c.text) for c in cells) > _ROW_CHARS:
             return
-        row = _Piece("row", any(c.furniture for c in cells))
+        row = _Piece("row", any(c.furniture for c in cells), [])
         row.text = " | ".join(c.text.replace("\n", " ") for c in cells)
         row.linked, row.chars = sum(c.linked for c in cells), sum(c.chars for c in cells)
         self.pieces[first:] = [row]
@@ -298,7 +362,7 @@ class _Walk:
 
 def _collapse(parts: list[str]) -> str:
     """Join texts as a browser shows them: white space collapsed, forced breaks kept."""
-    text = " ".join("".join(parts).split())
+    text = " ".join((parts[0] if len(parts) == 1 else "".join(parts)).split())
     return "\n".join(line.strip() for line in text.split(_BREAK)).strip() if _BREAK in text else text
 
 
@@ -315,7 +379,12 @@ def _is_furniture(node: LexborNode, tag: str) -> bool:
     if tag in _HEADINGS:
         return False
     name = f"{attributes.get('id') or ''} {attributes.get('class') or ''}"
-    return len(name) > 3 and _FURNITURE_NAME.search(name) is not None
+    return len(name) > 3 and _names_furniture(name)
+
+
+@lru_cache(4096)  # pages repeat their class names, and crawls repeat their pages
+def _names_furniture(name: str) -> bool:
+    return _FURNITURE_NAME.search(name) is not None
 
 
 def _is_prose(piece: _Piece) -> bool:
@@ -328,16 +397,29 @@ def _is_prose(piece: _Piece) -> bool:
     )
 
 
-def _content(pieces: list[_Piece]) -> list[_Piece]:
-    """Drop page furniture."""
-    inside = sum(len(p.text) for p in pieces if p.furniture and _is_prose(p))
-    outside = sum(len(p.text) for p in pieces if not p.furniture and _is_prose(p))
-    if inside <= outside:  # otherwise the whole text stands in what calls itself a menu
-        pieces = [p for p in pieces if not p.furniture]
-    prose = [i for i, p in enumerate(pieces) if _is_prose(p)]
-    if not prose:
+def _prose(pieces: list[_Piece]) -> int:
+    return sum(len(piece.text) for piece in pieces if _is_prose(piece))
+
+
+def _pieces(root: LexborNode) -> list[_Piece]:
+    """Gather the text but that of furniture, unless more prose stands in what calls itself so."""
+    walk = _Walk(thorough=False)
+    pieces = walk.run(root)
+    outside = [p for p in pieces if not p.furniture]
+    most = 2 * _prose(outside)
+    if walk.passed + _prose(pieces) > most:
+        pieces = _Walk(thorough=True).run(root)
+        if _prose(pieces) > most:
+            return pieces
+    return outside
+
+
+def _trim(pieces: list[_Piece]) -> list[_Piece]:
+    """Drop what is nothing but links before the first and after the last paragraph of prose."""
+    prose = [_is_prose(piece) for piece in pieces]
+    if True not in prose:
         return pieces
-    first, last = prose[0], prose[-1]
+    first, last = prose.index(True), len(prose) - 1 - prose[::-1].index(True)
     kept = [
         p
         for i, p in enumerate(pieces)

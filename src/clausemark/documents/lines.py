@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 #: Longest text in characters. The longest policies have some 200,000.
 MAX_CHARS: Final = 3_000_000
@@ -20,8 +19,7 @@ TOO_LONG: Final = f"holds more than {MAX_CHARS:,} characters of text, which no p
 BlockKind = Literal["heading", "paragraph", "item", "row"]
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A stretch of a document's text with one role.
 
     Attributes
@@ -63,6 +61,7 @@ _ADDRESS: Final = re.compile(
     r"|.*\bP\.?\s?O\.?\s?Box\b|(?i:attn|attention)\b|.*\b[A-Z]{2}\.?,?\s+\d{5}(?:-\d{4})?$"
     r"|.*\b[A-Z]{1,2}\d[A-Z\d]?\s+\d[A-Z]{2}$|(?i:tel|phone|fax|e-?mail)\b[.:]?\s*\S*[\d@]"
 )
+_DIGIT: Final = re.compile("[0-9@]")
 #: A line that ends in a colon and is no heading: a sentence that a list completes.
 _LEAD_IN: Final = re.compile(
     r"(?:we|you|they|it|these|this|if|when|please|for example|examples?)\b.*:$|.*\b(?:with|to|at|by|for|from"
@@ -96,7 +95,13 @@ def is_title(text: str) -> bool:
     first = _ALNUM.search(text, mark.end() if mark else 0)
     if not first or first.group().islower() or not _LETTER.search(text) or _OPEN_ITEM.search(text):
         return False
-    return len(text.split()) <= _TITLE_WORDS and not _NOT_TITLE.search(text) and not _ADDRESS.match(text)
+    return len(text.split()) <= _TITLE_WORDS and not _NOT_TITLE.search(text) and not _is_address(text)
+
+
+def _is_address(text: str) -> bool:
+    # Most lines have nothing that an address must have
+    marked = "Box" in text or text[:3].lower() == "att" or _DIGIT.search(text)
+    return bool(marked) and _ADDRESS.match(text) is not None
 
 
 def is_lead_in(text: str) -> bool:
@@ -133,8 +138,7 @@ def read_lines(text: str, start: int = 0, end: int | None = None) -> list[Block]
     return resolve(text, _join(text, lines))
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     start: int
     end: int
     blank_before: bool
@@ -173,7 +177,7 @@ def _join(text: str, lines: list[_Line]) -> list[Block]:
         if bullet or mark:
             blocks.append(Block("item", line.start + (mark.end() if mark else 0), line.end))
         elif not line.blank_before and blocks and _continues(text, blocks, lines[number - 1], piece, wrap):
-            blocks[-1] = replace(blocks[-1], end=line.end)
+            blocks[-1] = blocks[-1]._replace(end=line.end)
         else:
             blocks.append(Block("paragraph", line.start, line.end))
         bullet = False
@@ -255,10 +259,10 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
             continue
         mark = ENUMERATOR.match(piece)
         if mark and (listed or not _NUMBER.match(piece)) and _siblings(pieces, position):
-            found[position] = replace(block, kind="item", start=block.start + mark.end())
+            found[position] = block._replace(kind="item", start=block.start + mark.end())
             listed = True
         elif listed and (_OPEN_ITEM.search(piece) or _is_open(pieces, position)):
-            found[position] = replace(block, kind="item")
+            found[position] = block._replace(kind="item")
         else:
             listed = piece.endswith(":") and len(piece) < 2000
         position += 1
@@ -274,18 +278,18 @@ def _titles(
         for i in range(start, stop):
             mark = ENUMERATOR.match(pieces[i])
             shift = mark.end() if mark else 0
-            found[i] = replace(found[i], kind="item", start=found[i].start + shift)
+            found[i] = found[i]._replace(kind="item", start=found[i].start + shift)
         return stop
     first = start
     if stop - start >= _MENU:
         first = stop - 1
     last = stop
-    if stop < len(found) and _ADDRESS.match(pieces[stop]):
+    if stop < len(found) and _is_address(pieces[stop]):
         while last > first and tight[last - 1]:  # the name that opens an address
             last -= 1
     for i in range(first, last):
         if stop < len(found) or i == 0:
-            found[i] = replace(found[i], kind="heading")
+            found[i] = found[i]._replace(kind="heading")
     return stop
 
 
