@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from threading import Lock
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import float32, float64, int64, njit, types, uint64
@@ -44,7 +44,6 @@ _WORD_ENDS: Final = -2
 #: What a term counts that occurs so often.
 _DAMPED: Final = np.concatenate([[0], 1 + np.log(np.arange(1, 1024))])
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 Floats = NDArray[np.float32]
 
 
@@ -102,30 +101,23 @@ class Words(NamedTuple):
     times: NDArray[np.int32]  # in the clause at hand
 
 
-def _trie() -> types.NamedTuple:
-    return types.NamedTuple((types.int64, types.uint64[:, ::1]), Trie)
+_F32, _F32S, _F64 = types.float32[::1], types.float32[:, ::1], types.float64[::1]
+_I32, _I64, _I64S = types.int32[::1], types.int64[::1], types.int64[:, ::1]
+_U32, _U64, _U64S = types.uint32[::1], types.uint64[::1], types.uint64[:, ::1]
+_BOOL = types.boolean
+_TRIE = types.NamedTuple((types.int64, _U64S), Trie)
+_TERMS = types.NamedTuple((_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32), Terms)
+_WORDS = types.NamedTuple((_I64, _U64, _I64S, _U32, _U32, _U32, _F32S, _F64, _I32), Words)
 
 
-_F32, _F32S = types.float32[::1], types.float32[:, ::1]
-_I32, _I64, _U32 = types.int32[::1], types.int64[::1], types.uint32[::1]
-_TERMS = types.NamedTuple((_trie(), _I32, types.int64, types.float64, _F32, _F32S, _I32), Terms)
-_WORDS = types.NamedTuple(
-    (
-        _I64, types.uint64[::1], types.int64[:, ::1], _U32, _U32, _U32, _F32S,
-        types.float64[::1], _I32,
-    ),
-    Words,
-)  # fmt: skip
-
-
-def _compiled(*signature: Any) -> Callable[[_Function], _Function]:
+def _compiled(signature: Any) -> Callable[[Any], Any]:
     """Compile once and keep it on disk; where no folder can be written, compile anew in each process."""
 
-    def compiled(function: _Function) -> _Function:
+    def compiled(function: Any) -> Any:
         try:
-            return njit(*signature, cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
-        except RuntimeError:  # numba: no locator available
-            return njit(*signature, error_model="numpy")(function)  # type: ignore[no-any-return]
+            return njit(signature, cache=True, error_model="numpy")(function)
+        except (RuntimeError, OSError):  # no folder, or a full one
+            return njit(signature, error_model="numpy")(function)
 
     return compiled
 
@@ -142,7 +134,7 @@ def _find(table, node, symbol):  # type: ignore[no-untyped-def]
     return slot, key
 
 
-@_compiled(types.boolean(_U32, _I64, _trie(), _I32))
+@_compiled(_BOOL(_U32, _I64, _TRIE, _I32))
 def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
     """Put terms into a trie, unless more than half of it would be in use."""
     room = len(trie.table) // 2
@@ -167,7 +159,7 @@ def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
     return True
 
 
-@_compiled(types.int64(_U32, _I64, types.boolean[::1], _TERMS, _WORDS, _I64, _U32))
+@_compiled(types.int64(_U32, _I64, _BOOL[::1], _TERMS, _WORDS, _I64, _U32))
 def _read(codes, ends, space, chars, words, counts, found):  # type: ignore[no-untyped-def]
     """Split texts into words, `found`; learn the characters of new ones."""
     mask = uint64(len(words.slots) - 1)
@@ -269,7 +261,9 @@ def _damp(table, times):  # type: ignore[no-untyped-def]
         types.boolean,
     )
 )
-def _say(counts, found, line, damped, terms, chars, words, intercepts, out, indptr, indices, values, keep):  # type: ignore[no-untyped-def]
+def _say(  # type: ignore[no-untyped-def]
+    counts, found, line, damped, terms, chars, words, intercepts, out, indptr, indices, values, keep
+):  # fmt: skip
     """Stage 1: scores of texts whose words have been found; on demand their features too."""
     scores = len(intercepts)
     heard = np.empty((2, scores), dtype=np.float32)
@@ -467,7 +461,11 @@ class Scorer:
             before = ends[start - 1] if start else 0
             stop = max(start + 1, int(np.searchsorted(ends, before + BATCH, side="right")))
             with self._lock:
-                found = self._batch("".join(lowered[start:stop]), ends[start:stop] - before, keep)
+                try:
+                    found = self._batch("".join(lowered[start:stop]), ends[start:stop] - before, keep)
+                except BaseException:
+                    del self._words  # may be half written
+                    raise
             yield found
             start = stop
 
@@ -485,8 +483,8 @@ class Scorer:
         line = np.empty(len(text), np.uint32)
         indices, values = np.empty(room, np.uint32), np.empty(room if keep else 0, np.float32)
         kept = _say(
-            counts, found, line, _DAMPED, self._terms, self._chars, words, self._intercepts, out, indptr, indices,
-            values, keep,
+            counts, found, line, _DAMPED, self._terms, self._chars, words, self._intercepts, out, indptr,
+            indices, values, keep,
         )  # fmt: skip
         return out, Features(indptr, indices[:kept].astype(np.int32), values[:kept].copy())
 
