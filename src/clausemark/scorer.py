@@ -35,6 +35,8 @@ CHARACTERS: Final = 1 << 20
 WORDS: Final = 1 << 17
 
 _FREE: Final = np.uint64(2**64 - 1)
+#: Marks an n-gram that occurs earlier in its word.
+_AGAIN: Final = np.uint32(2**31)
 #: A code point is a node of its own: the first of every n-gram of characters.
 _CODE_POINTS: Final = 0x110000
 #: 1 where a code point is white space; there is none beyond.
@@ -85,6 +87,7 @@ class Terms(NamedTuple):
     idf: Floats
     weights: Floats  # (n_terms, n_scores)
     times: NDArray[np.int32]  # in the clause at hand; zero between clauses
+    apart: NDArray[np.float64]  # what a term of several words would count, were they alone; or zero
 
 
 class Words(NamedTuple):
@@ -94,10 +97,10 @@ class Words(NamedTuple):
     slots: NDArray[np.uint64]  # hash of a word and its number, or free; a power of two of them
     ends: NDArray[np.int64]  # (n_words + 1, 3): where its characters, n-grams and tokens end
     characters: NDArray[np.uint32]
-    ngrams: NDArray[np.uint32]  # terms; unsigned, as an index that may be negative costs a test
+    ngrams: NDArray[np.uint32]  # terms, marked where the word has had them; unsigned spares a test of sign
     tokens: NDArray[np.uint32]  # symbols
-    sums: Floats  # (n_words, n_scores): idf * weights of its n-grams
-    squares: NDArray[np.float64]  # idf² of its n-grams
+    sums: Floats  # (n_words, n_scores): idf * weights of its distinct n-grams
+    squares: NDArray[np.float64]  # idf² of these
     times: NDArray[np.int32]  # in the clause at hand
 
 
@@ -106,7 +109,7 @@ _I32, _I64, _I64S = types.int32[::1], types.int64[::1], types.int64[:, ::1]
 _U32, _U64, _U64S = types.uint32[::1], types.uint64[::1], types.uint64[:, ::1]
 _BOOL = types.boolean
 _TRIE = types.NamedTuple((types.int64, _U64S), Trie)
-_TERMS = types.NamedTuple((_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32), Terms)
+_TERMS = types.NamedTuple((_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32, _F64), Terms)
 _WORDS = types.NamedTuple((_I64, _U64, _I64S, _U32, _U32, _U32, _F32S, _F64, _I32), Words)
 
 
@@ -165,7 +168,8 @@ def _read(codes, ends, space, chars, words, counts, found):  # type: ignore[no-u
     mask = uint64(len(words.slots) - 1)
     scores = words.sums.shape[1]
     padded = np.empty(1, dtype=np.uint32)
-    total = 0
+    total = np.empty(scores)
+    count = 0
     i = 0
     for text in range(len(ends)):
         end = ends[text]
@@ -214,7 +218,7 @@ def _read(codes, ends, space, chars, words, counts, found):  # type: ignore[no-u
                 padded[0] = padded[length + 1] = 32
                 padded[1 : length + 1] = codes[start:i]
                 at = words.ends[word, 1]
-                words.sums[word] = 0
+                total[:] = 0
                 square = 0.0
                 for first in range(length + 2 - SHORTEST + 1):
                     node = int64(padded[first])
@@ -224,19 +228,27 @@ def _read(codes, ends, space, chars, words, counts, found):  # type: ignore[no-u
                             break
                         node = chars.trie.first + int64(slot)
                         term = int64(chars.trie.table[slot, 1]) - 1
-                        if term >= 0:
-                            words.ngrams[at] = term
-                            at += 1
-                            idf = chars.idf[term]
-                            square += float64(idf) * idf
+                        if term < 0:
+                            continue
+                        words.ngrams[at] = term
+                        if chars.times[term] > 0:
+                            words.ngrams[at] |= _AGAIN
+                        else:
+                            chars.times[term] = 1
+                            idf = float64(chars.idf[term])
+                            square += idf * idf
                             for k in range(scores):
-                                words.sums[word, k] += idf * chars.weights[term, k]
+                                total[k] += idf * chars.weights[term, k]
+                        at += 1
+                for j in range(words.ends[word, 1], at):
+                    chars.times[words.ngrams[j] & ~_AGAIN] = 0
                 words.ends[word + 1, 1] = at
+                words.sums[word] = total
                 words.squares[word] = square
-            found[total] = word
-            total += 1
-        counts[text + 1] = total
-    return total
+            found[count] = word
+            count += 1
+        counts[text + 1] = count
+    return count
 
 
 @njit
@@ -246,21 +258,9 @@ def _damp(table, times):  # type: ignore[no-untyped-def]
 
 @_compiled(
     types.int64(
-        _I64,
-        _U32,
-        _U32,
-        types.float64[::1],
-        _TERMS,
-        _TERMS,
-        _WORDS,
-        _F32,
-        _F32S,
-        _I64,
-        _U32,
-        _F32,
-        types.boolean,
+        _I64, _U32, _U32, _F64, _TERMS, _TERMS, _WORDS, _F32, _F32S, _I64, _U32, _F32, _BOOL
     )
-)
+)  # fmt: skip
 def _say(  # type: ignore[no-untyped-def]
     counts, found, line, damped, terms, chars, words, intercepts, out, indptr, indices, values, keep
 ):  # fmt: skip
@@ -324,6 +324,7 @@ def _say(  # type: ignore[no-untyped-def]
             base = here
         square = 0.0
         here = base
+        shared = 0
         for i in range(counts[text], distinct):
             word = found[i]
             more = words.times[word]
@@ -334,19 +335,30 @@ def _say(  # type: ignore[no-untyped-def]
             for k in range(scores):
                 heard[1, k] += share * words.sums[word, k]
             for j in range(words.ends[word, 1], words.ends[word + 1, 1]):
-                term = words.ngrams[j]
+                term = words.ngrams[j] & ~_AGAIN
                 times = chars.times[term]
                 chars.times[term] = times + more
                 if times == 0:
                     indices[here] = term
                     here += 1
-                else:  # together they count less than apart
-                    idf = float64(chars.idf[term])
-                    before, after = _damp(damped, times), _damp(damped, times + more)
-                    square += (after * after - before * before - apart * apart) * idf * idf
-                    share = float32((after - before - apart) * idf)
-                    for k in range(scores):
-                        heard[1, k] += share * chars.weights[term, k]
+                    continue
+                # Together they count less than apart.
+                if chars.apart[term] == 0:
+                    chars.apart[term] = _damp(damped, times)
+                    line[shared] = term
+                    shared += 1
+                idf = float64(chars.idf[term])
+                before, after = _damp(damped, times), _damp(damped, times + more)
+                square += (after * after - before * before) * idf * idf
+                if words.ngrams[j] == term:
+                    chars.apart[term] += apart
+                    square -= apart * apart * idf * idf
+        for i in range(shared):
+            term = line[i]
+            share = float32((_damp(damped, chars.times[term]) - chars.apart[term]) * chars.idf[term])
+            chars.apart[term] = 0
+            for k in range(scores):
+                heard[1, k] += share * chars.weights[term, k]
         norm = chars.scale / np.sqrt(square) if square > 0 else 0.0
         for i in range(base, here):
             term = indices[i]
@@ -480,7 +492,7 @@ class Scorer:
         out = np.empty((len(ends), len(self._intercepts)), np.float32)
         indptr = np.zeros(len(ends) + 1, np.int64)
         room = len(text) * (self._terms.longest + self._chars.longest)
-        line = np.empty(len(text), np.uint32)
+        line = np.empty(room, np.uint32)
         indices, values = np.empty(room, np.uint32), np.empty(room if keep else 0, np.float32)
         kept = _say(
             counts, found, line, _DAMPED, self._terms, self._chars, words, self._intercepts, out, indptr,
@@ -544,6 +556,7 @@ def _terms(
         _array(block.idf if block else (), np.float32),
         _array(block.weights if block else np.empty((0, scores)), np.float32),
         np.zeros(count, np.int32),
+        np.zeros(count),
     )
 
 
