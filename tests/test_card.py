@@ -17,7 +17,7 @@ from clausemark.reference import profile
 from clausemark.taxonomy import CATEGORIES
 from tiny import tiny_policies
 
-ROW = {"top1_accuracy": 0.7, "micro_f1": 0.6, "macro_f1": 0.5}
+ROW = {"top1_accuracy": 0.7, "precision_at_1": 0.75, "micro_f1": 0.6, "macro_f1": 0.5}
 POINT = {**ROW, "intervals": {name: [value - 0.1, value + 0.1] for name, value in ROW.items()}}
 
 
@@ -45,9 +45,10 @@ def second(policies: list[Policy]) -> list[SecondAnnotation]:
 def measured(policies: list[Policy], **changes: Any) -> dict[str, Any]:
     return {
         "corpus": {"digest": digest(policies), "policies": 4, "clauses": 100},
-        "reference": {"policies": 2, "sentences": 50, "segments": 20},
+        "reference": {"policies": 2, "sentences": 50, "headings": 60, "segments": 20},
         "curve": [
-            {"policies": size, "clauses": 25 * size, "sentences": POINT, "segments": POINT} for size in (2, 4)
+            {"policies": size, "clauses": 25 * size} | dict.fromkeys(("sentences", "headings", "segments"), POINT)
+            for size in (2, 4)
         ],
         "profile": profile(tiny_policies("test")),
         "originality": {"n": 9, "clauses": 3, "share": 0.03},
@@ -138,7 +139,7 @@ def test_the_same_input_gives_the_same_files(tmp_path: Path) -> None:
     first = write_card(*arguments, tmp_path / "a" / "README.md")
     again = write_card(*arguments, tmp_path / "b" / "README.md")
     assert [path.name for path in first] == [
-        "README.md", "learning_curve_sentences.png", "learning_curve_segments.png", "lengths.png",
+        "README.md", "learning_curve_headings.png", "learning_curve_sentences.png", "learning_curve_segments.png", "lengths.png",
         "labels.png",
     ]  # fmt: skip
     for one, other in zip(first, again, strict=True):
@@ -150,7 +151,7 @@ def test_the_same_input_gives_the_same_files(tmp_path: Path) -> None:
 def test_without_segments_there_is_one_curve(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     policies = corpus()
-    figures = measured(policies, reference={"policies": 2, "sentences": 50})
+    figures = measured(policies, reference={"policies": 2, "sentences": 50, "headings": 60})
     written = write_card(policies, second(policies), figures, tmp_path / "README.md")
     assert "learning_curve_segments.png" not in [path.name for path in written]
     assert "segments of the validation part" not in written[0].read_text(encoding="utf-8")

@@ -50,7 +50,11 @@ NONE: Final = "none"
 #: Laws shown by fewer policies are listed without their number.
 FEW: Final = 3
 #: Test set of `clausemark.reference.measure` -> how the card calls it.
-_TESTS: Final = {"sentences": "sentences of OPP-115 in context", "segments": "segments of OPP-115 alone"}
+_TESTS: Final = {
+    "sentences": "sentences of OPP-115 in context",
+    "headings": "sentences and headings of OPP-115",
+    "segments": "segments of OPP-115 alone",
+}
 
 
 def write_card(

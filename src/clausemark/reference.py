@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -34,7 +35,7 @@ SIZES: Final = (25, 50, 100, 200)
 RUN: Final = 9
 #: The part of the published split that models are compared on (Mousavi Nejad et al. 2020).
 _VALIDATION: Final = "*/validation_dataset.csv"
-_FIGURES: Final = ("top1_accuracy", "micro_f1", "macro_f1")
+_FIGURES: Final = ("top1_accuracy", "precision_at_1", "micro_f1", "macro_f1")
 _SCHEMA: Final = "clausemark-measured/1"
 
 
@@ -67,7 +68,8 @@ def measure(
     dict
         Plain and ready for JSON, figures only: ``corpus`` (`clausemark.training.describe`),
         ``reference`` (policies, sentences and, where there is the split, segments), ``curve`` (a point
-        a size: policies, clauses, and for "sentences" and "segments" top1_accuracy, micro_f1, macro_f1
+        a size: policies, clauses, and for "sentences" (and list items), "headings" (these with the
+        headings that have a label) and "segments" top1_accuracy, precision_at_1, micro_f1, macro_f1
         and their ``intervals``), ``profile`` (of the real policies, see `profile`) and ``originality``
         (n, clauses and share of the corpus that share a run of n words with a real policy).
 
@@ -83,7 +85,7 @@ def measure(
     root = Path(reference)
     progress("reading the real policies")
     sentences, _ = import_opp115(root, unit="sentence")
-    tests = {"sentences": sentences}
+    tests = {"sentences": [_without_headings(policy) for policy in sentences], "headings": sentences}
     split = sorted(root.glob(_VALIDATION))
     if split:
         tests["segments"], _ = import_mousavi(split[0])
@@ -110,6 +112,15 @@ def measure(
         "profile": profile(sentences),
         "originality": {"n": RUN, "clauses": shared, "share": round(shared / clauses, 6)},
     }
+
+
+def _without_headings(policy: Policy) -> Policy:
+    """Make headings context: what they are called is a matter of the scheme of annotation."""
+    clauses = (
+        replace(clause, labels=(), votes=None) if clause.kind == "heading" else clause
+        for clause in policy.clauses
+    )
+    return replace(policy, clauses=tuple(clauses))
 
 
 def learning_order(policies: Sequence[Policy]) -> list[Policy]:

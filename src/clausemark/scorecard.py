@@ -40,7 +40,11 @@ _TERMS: Final = 12
 #: Points of the curve of accuracy against coverage.
 _POINTS: Final = 60
 #: Test set of `clausemark.reference.measure` -> how the scorecard calls it.
-_TESTS: Final = {"sentences": "sentences of OPP-115 in context", "segments": "segments of OPP-115 alone"}
+_TESTS: Final = {
+    "sentences": "sentences of OPP-115 in context",
+    "headings": "sentences and headings of OPP-115",
+    "segments": "segments of OPP-115 alone",
+}
 _CURVES: Final = {"top1_accuracy": "top-1 accuracy", "micro_f1": "micro F1", "macro_f1": "macro F1"}
 
 
