@@ -183,7 +183,7 @@ class Explainer:
         if not self.clauses:
             return
         self._chances = labeler.probabilities(self.clauses)
-        self._features = labeler.features([clause.text for clause in self.clauses])
+        self._features = labeler.scorer.features([clause.text for clause in self.clauses])
         self._around = surroundings(self.clauses)
         self._shapes = shapes(self._around)
         blocks = self._model.blocks

@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from clausemark.clauses import Clause
 from clausemark.context import KINDS, SENTENCE, Surroundings, surroundings
-from clausemark.model import TOKEN
+from clausemark.model import SHORTEST, TOKEN
 
 #: Columns of a clause frame that name a neighbour by its distance in rows; 0 is none.
 NEIGHBOURS: Final = ("previous", "next", "heading", "lead_in", "first", "last")
@@ -174,7 +174,7 @@ def make_features(
     common: dict[str, Any] = {"sublinear_tf": True, "min_df": min_df, "dtype": np.float32}
     blocks = {
         "words": FieldTfidf(token_pattern=TOKEN, ngram_range=(1, word_ngrams), **common),
-        "chars": FieldTfidf(analyzer="char_wb", ngram_range=(3, char_ngrams), **common),
+        "chars": FieldTfidf(analyzer="char_wb", ngram_range=(SHORTEST, char_ngrams), **common),
     }
     kept = {name: weight for name, weight in chosen.items() if weight}
     if not kept:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 #: Words: letters and digits with inner apostrophes; single letters count ("a", "i").
 TOKEN: Final = r"(?u)\b\w+(?:['’]\w+)*\b"
+#: Shortest n-gram of characters.
+SHORTEST: Final = 3
+
 FORMAT: Final = "clausemark-model/2"
 _FILES: Final = ("README.md", "idf.npy", "maps.npy", "vocabulary.json", "weights.npy")
 
@@ -51,7 +54,7 @@ class Block:
     terms : tuple of str
         In the order of the rows.
     longest : int
-        Longest n-gram; the shortest is 1 of words and 3 of characters.
+        Longest n-gram; the shortest is 1 of words and `SHORTEST` of characters.
     scale : float
         What the TF-IDF vector of the block, of length 1, is multiplied by.
     idf : ndarray of shape (n_terms,), float32

@@ -8,12 +8,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any, Final
 
-import pandas as pd
-
 from clausemark.predict import LabeledPolicy
 from clausemark.taxonomy import CATEGORIES
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
 #: Opens a formula in spreadsheet programs (OWASP, "CSV Injection").
@@ -88,6 +87,8 @@ def to_frame(policies: Iterable[LabeledPolicy]) -> pd.DataFrame:
     -------
     pandas.DataFrame
     """
+    import pandas as pd
+
     frames = [policy.to_frame() for policy in policies]
     return pd.concat(frames, ignore_index=True)
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
 
 from clausemark.clauses import Clause, ClauseKind, contexts, segment
 from clausemark.documents import Document, read_document
@@ -26,9 +25,10 @@ from clausemark.model import Model, load_model
 from clausemark.taxonomy import CATEGORIES
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
-    from clausemark.classifier import ClauseClassifier
+    from clausemark.scorer import Scorer
 
 #: Where the model that ships lies: in the installed package, or in a checkout.
 _SHIPPED: Final = (
@@ -113,6 +113,8 @@ class LabeledPolicy:
             A row a clause: doc, index, kind, start, end, heading, text, primary, labels (list of
             str), and a float64 column of calibrated probability for each category.
         """
+        import pandas as pd
+
         columns = ["doc", "index", "kind", "start", "end", "heading", "text", "primary", "labels"]
         rows = [{**{c: record[c] for c in columns}, **record["scores"]} for record in self.to_records()]
         return pd.DataFrame(rows, columns=[*columns, *CATEGORIES])
@@ -251,20 +253,15 @@ class Labeler:
         -------
         ndarray of shape (n_clauses, 12), float64
         """
-        from clausemark.features import clause_frame
-
-        return np.asarray(self._classifier.predict_proba(clause_frame(clauses)))
-
-    def features(self, texts: Sequence[str]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Compute the TF-IDF of texts: compressed sparse rows (indptr, indices, data)."""
-        found = self._classifier.features_.transform(pd.DataFrame({"text": texts})).tocsr()
-        return found.indptr, found.indices, found.data
+        # 1 / (1 + exp(-x)), without overflow
+        return np.asarray(np.exp(-np.logaddexp(0, -self.scorer.score(clauses).astype(np.float64))))
 
     @cached_property
-    def _classifier(self) -> ClauseClassifier:
-        from clausemark.model import restore
+    def scorer(self) -> Scorer:
+        """What scores the clauses, made when it is first asked for."""
+        from clausemark.scorer import Scorer
 
-        return restore(self.model)
+        return Scorer(self.model)
 
     def _labels(self, chances: NDArray[np.float64]) -> list[tuple[str, ...]]:
         """Primary category first, then the others that reach their threshold, likeliest first."""

@@ -1,0 +1,577 @@
+"""The fast scorer: labels clauses with a saved model, without scikit-learn, pandas or scipy.
+
+``texts -> words (each distinct one read once) -> n-grams counted -> stage-1 scores -> scores in context``
+
+The n-grams of characters never cross a word, and policies repeat their words. So the n-grams of a word
+are looked up when it is first met and their weights added up; from then on a clause costs an addition
+a word, and a correction for each n-gram that several words of the clause share, since term frequencies
+count by their logarithm. Strings are lowered and matched by Python itself, so Unicode is what
+scikit-learn takes it for; all else are loops over arrays, compiled by numba and kept on disk.
+
+`clausemark.model.restore` gives the scikit-learn path, which scores the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from threading import Lock
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numba import float32, float64, int64, njit, types, uint64
+from numpy.typing import NDArray
+
+from clausemark.clauses import Clause
+from clausemark.context import combine, surroundings
+from clausemark.model import SHORTEST, TOKEN, Block, Model
+from clausemark.taxonomy import CATEGORIES
+
+#: Characters that are scored at once.
+BATCH: Final = 1 << 16
+#: Characters and words that are remembered; what comes after that starts afresh.
+CHARACTERS: Final = 1 << 20
+WORDS: Final = 1 << 17
+
+_FREE: Final = np.uint64(2**64 - 1)
+#: Marks an n-gram that occurs earlier in its word.
+_AGAIN: Final = np.uint32(2**31)
+#: A code point is a node of its own: the first of every n-gram of characters.
+_CODE_POINTS: Final = 0x110000
+#: 1 where a code point is white space; there is none beyond.
+_SPACE: Final = np.array([chr(c).isspace() for c in range(0x3001)])
+#: Stands for a token where a word ends.
+_WORD_ENDS: Final = -2
+#: What a term counts that occurs so often.
+_DAMPED: Final = np.concatenate([[0], 1 + np.log(np.arange(1, 1024))])
+
+Floats = NDArray[np.float32]
+
+
+class Features(NamedTuple):
+    """TF-IDF of clauses, as a sparse matrix in rows (CSR).
+
+    Attributes
+    ----------
+    indptr : ndarray of shape (n_clauses + 1,), int64
+        Where the terms of each clause start.
+    indices : ndarray of shape (n_found,), int32
+        Terms, ascending within a clause: rows of the model's blocks, stacked in their order.
+    values : ndarray of shape (n_found,), float32
+        TF-IDF, normed and scaled: times `Block.weights` it is what the term says.
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    values: Floats
+
+
+class Trie(NamedTuple):
+    """Sequences of symbols, each step found by hash of node and symbol; exact, as these fit in 64 bits.
+
+    A single symbol is the node of its own number. `first` and more is the slot of a longer sequence.
+    """
+
+    first: int
+    table: NDArray[np.uint64]  # (n_slots, 2): node << 32 | symbol, or free; 1 + term, or 0 for none
+
+
+class Terms(NamedTuple):
+    """A block as the kernels read it."""
+
+    trie: Trie
+    single: NDArray[np.int32]  # symbol -> term of this symbol alone, -1 for none
+    longest: int
+    scale: float
+    idf: Floats
+    weights: Floats  # (n_terms, n_scores)
+    times: NDArray[np.int32]  # in the clause at hand; zero between clauses
+    apart: NDArray[np.float64]  # what a term of several words would count, were they alone; or zero
+
+
+class Words(NamedTuple):
+    """Distinct words, as between white space, and what is known of each."""
+
+    size: NDArray[np.int64]  # how many there are
+    slots: NDArray[np.uint64]  # hash of a word and its number, or free; a power of two of them
+    ends: NDArray[np.int64]  # (n_words + 1, 3): where its characters, n-grams and tokens end
+    characters: NDArray[np.uint32]
+    ngrams: NDArray[np.uint32]  # terms, marked where the word has had them; unsigned spares a test of sign
+    tokens: NDArray[np.uint32]  # symbols
+    sums: Floats  # (n_words, n_scores): idf * weights of its distinct n-grams
+    squares: NDArray[np.float64]  # idf² of these
+    times: NDArray[np.int32]  # in the clause at hand
+
+
+_F32, _F32S, _F64 = types.float32[::1], types.float32[:, ::1], types.float64[::1]
+_I32, _I64, _I64S = types.int32[::1], types.int64[::1], types.int64[:, ::1]
+_U32, _U64, _U64S = types.uint32[::1], types.uint64[::1], types.uint64[:, ::1]
+_BOOL = types.boolean
+_TRIE = types.NamedTuple((types.int64, _U64S), Trie)
+_TERMS = types.NamedTuple((_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32, _F64), Terms)
+_WORDS = types.NamedTuple((_I64, _U64, _I64S, _U32, _U32, _U32, _F32S, _F64, _I32), Words)
+
+
+def _compiled(signature: Any) -> Callable[[Any], Any]:
+    """Compile once and keep it on disk; where no folder can be written, compile anew in each process."""
+
+    def compiled(function: Any) -> Any:
+        try:
+            return njit(signature, cache=True, error_model="numpy")(function)
+        except (RuntimeError, OSError):  # no folder, or a full one
+            return njit(signature, error_model="numpy")(function)
+
+    return compiled
+
+
+@njit
+def _find(table, node, symbol):  # type: ignore[no-untyped-def]
+    """Slot of the step from a node, or the free slot where it belongs."""
+    key = (uint64(node) << uint64(32)) | uint64(symbol)
+    mixed = key * uint64(0x9E3779B97F4A7C15)
+    mask = uint64(len(table) - 1)
+    slot = (mixed ^ (mixed >> uint64(32))) & mask
+    while (table[slot, 0] != key) & (table[slot, 0] != _FREE):
+        slot = (slot + uint64(1)) & mask
+    return slot, key
+
+
+@_compiled(_BOOL(_U32, _I64, _TRIE, _I32))
+def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
+    """Put terms into a trie, unless more than half of it would be in use."""
+    room = len(trie.table) // 2
+    for term in range(len(ends) - 1):
+        start, end = ends[term], ends[term + 1]
+        if end <= start:
+            continue
+        node = int64(symbols[start])
+        if end - start == 1:
+            if node < len(single):
+                single[node] = term
+            continue
+        for i in range(start + 1, end):
+            slot, key = _find(trie.table, node, symbols[i])
+            if trie.table[slot, 0] == _FREE:
+                if room == 0:
+                    return False
+                room -= 1
+                trie.table[slot, 0] = key
+            node = trie.first + int64(slot)
+        trie.table[node - trie.first, 1] = term + 1
+    return True
+
+
+@_compiled(types.int64(_U32, _I64, _BOOL[::1], _TERMS, _WORDS, _I64, _U32))
+def _read(codes, ends, space, chars, words, counts, found):  # type: ignore[no-untyped-def]
+    """Split texts into words, `found`; learn the characters of new ones."""
+    mask = uint64(len(words.slots) - 1)
+    scores = words.sums.shape[1]
+    padded = np.empty(1, dtype=np.uint32)
+    total = np.empty(scores)
+    count = 0
+    i = 0
+    for text in range(len(ends)):
+        end = ends[text]
+        while True:
+            while i < end and codes[i] < len(space) and space[codes[i]]:
+                i += 1
+            if i == end:
+                break
+            start = i
+            mixed = uint64(0xCBF29CE484222325)
+            while i < end and not (codes[i] < len(space) and space[codes[i]]):
+                mixed = (mixed ^ uint64(codes[i])) * uint64(0x100000001B3)
+                i += 1
+            mixed = (mixed ^ (mixed >> uint64(29))) * uint64(0x9E3779B97F4A7C15)
+            slot = (mixed ^ (mixed >> uint64(32))) & mask
+            high = mixed & uint64(0xFFFFFFFF00000000)
+            while True:
+                entry = words.slots[slot]
+                if entry == _FREE:
+                    word = -1
+                    break
+                if entry & uint64(0xFFFFFFFF00000000) == high:
+                    word = int64(entry & uint64(0xFFFFFFFF))
+                    at = words.ends[word, 0]
+                    if words.ends[word + 1, 0] - at == i - start:
+                        same = True
+                        for j in range(i - start):
+                            if words.characters[at + j] != codes[start + j]:
+                                same = False
+                                break
+                        if same:
+                            break
+                slot = (slot + uint64(1)) & mask
+            if word < 0:
+                word = words.size[0]
+                words.size[0] += 1
+                words.slots[slot] = high | uint64(word)
+                words.times[word] = 0
+                length = i - start
+                at = words.ends[word, 0]
+                words.characters[at : at + length] = codes[start:i]
+                words.ends[word + 1, 0] = at + length
+                # Its n-grams of characters, with a space on both sides: scikit-learn's "char_wb".
+                if len(padded) < length + 2:
+                    padded = np.empty(2 * length + 2, dtype=np.uint32)
+                padded[0] = padded[length + 1] = 32
+                padded[1 : length + 1] = codes[start:i]
+                at = words.ends[word, 1]
+                total[:] = 0
+                square = 0.0
+                for first in range(length + 2 - SHORTEST + 1):
+                    node = int64(padded[first])
+                    for last in range(first + 1, min(first + chars.longest, length + 2)):
+                        slot, key = _find(chars.trie.table, node, padded[last])
+                        if chars.trie.table[slot, 0] != key:
+                            break
+                        node = chars.trie.first + int64(slot)
+                        term = int64(chars.trie.table[slot, 1]) - 1
+                        if term < 0:
+                            continue
+                        words.ngrams[at] = term
+                        if chars.times[term] > 0:
+                            words.ngrams[at] |= _AGAIN
+                        else:
+                            chars.times[term] = 1
+                            idf = float64(chars.idf[term])
+                            square += idf * idf
+                            for k in range(scores):
+                                total[k] += idf * chars.weights[term, k]
+                        at += 1
+                for j in range(words.ends[word, 1], at):
+                    chars.times[words.ngrams[j] & ~_AGAIN] = 0
+                words.ends[word + 1, 1] = at
+                words.sums[word] = total
+                words.squares[word] = square
+            found[count] = word
+            count += 1
+        counts[text + 1] = count
+    return count
+
+
+@njit
+def _damp(table, times):  # type: ignore[no-untyped-def]
+    return table[times] if times < len(table) else 1 + np.log(times)
+
+
+@_compiled(
+    types.int64(
+        _I64, _U32, _U32, _F64, _TERMS, _TERMS, _WORDS, _F32, _F32S, _I64, _U32, _F32, _BOOL
+    )
+)  # fmt: skip
+def _say(  # type: ignore[no-untyped-def]
+    counts, found, line, damped, terms, chars, words, intercepts, out, indptr, indices, values, keep
+):  # fmt: skip
+    """Stage 1: scores of texts whose words have been found; on demand their features too."""
+    scores = len(intercepts)
+    heard = np.empty((2, scores), dtype=np.float32)
+    base = 0
+    for text in range(len(counts) - 1):
+        heard[:] = 0
+        # Steps of their own, with few branches, so that the processor can wait for several terms at once.
+        distinct = counts[text]
+        tokens = 0
+        for i in range(counts[text], counts[text + 1]):
+            word = found[i]
+            if words.times[word] == 0:  # the distinct words move to the front
+                found[distinct] = word
+                distinct += 1
+            words.times[word] += 1
+            for j in range(words.ends[word, 2], words.ends[word + 1, 2]):
+                line[tokens] = words.tokens[j]
+                tokens += 1
+        here = base
+        for i in range(tokens):
+            node = int64(line[i])
+            term = terms.single[node]
+            indices[here] = term
+            here += term >= 0
+            last = min(i + terms.longest, tokens) - 1
+            j = i
+            while j < last:
+                j += 1
+                slot, key = _find(terms.trie.table, node, line[j])
+                term = int64(terms.trie.table[slot, 1]) - 1
+                indices[here] = term
+                here += term >= 0
+                if j < last and terms.trie.table[slot, 0] != key:
+                    break
+                node = terms.trie.first + int64(slot)
+        end, here = here, base
+        for i in range(base, end):
+            term = indices[i]
+            indices[here] = term
+            here += terms.times[term] == 0
+            terms.times[term] += 1
+        square = 0.0
+        for i in range(base, here):
+            term = indices[i]
+            share = float32(_damp(damped, terms.times[term]) * terms.idf[term])
+            terms.times[term] = 0
+            square += float64(share) * share
+            for k in range(scores):
+                heard[0, k] += share * terms.weights[term, k]
+            if keep:
+                values[i] = share
+        norm = terms.scale / np.sqrt(square) if square > 0 else 0.0
+        share = float32(norm)
+        for k in range(scores):
+            out[text, k] = intercepts[k] + share * heard[0, k]
+        if keep:
+            values[base:here] *= share
+            base = here
+        square = 0.0
+        here = base
+        shared = 0
+        for i in range(counts[text], distinct):
+            word = found[i]
+            more = words.times[word]
+            words.times[word] = 0
+            apart = _damp(damped, more)
+            square += apart * apart * words.squares[word]
+            share = float32(apart)
+            for k in range(scores):
+                heard[1, k] += share * words.sums[word, k]
+            for j in range(words.ends[word, 1], words.ends[word + 1, 1]):
+                term = words.ngrams[j] & ~_AGAIN
+                times = chars.times[term]
+                chars.times[term] = times + more
+                if times == 0:
+                    indices[here] = term
+                    here += 1
+                    continue
+                # Together they count less than apart.
+                if chars.apart[term] == 0:
+                    chars.apart[term] = _damp(damped, times)
+                    line[shared] = term
+                    shared += 1
+                idf = float64(chars.idf[term])
+                before, after = _damp(damped, times), _damp(damped, times + more)
+                square += (after * after - before * before) * idf * idf
+                if words.ngrams[j] == term:
+                    chars.apart[term] += apart
+                    square -= apart * apart * idf * idf
+        for i in range(shared):
+            term = line[i]
+            share = float32((_damp(damped, chars.times[term]) - chars.apart[term]) * chars.idf[term])
+            chars.apart[term] = 0
+            for k in range(scores):
+                heard[1, k] += share * chars.weights[term, k]
+        norm = chars.scale / np.sqrt(square) if square > 0 else 0.0
+        for i in range(base, here):
+            term = indices[i]
+            if keep:
+                values[i] = _damp(damped, chars.times[term]) * chars.idf[term] * norm
+                indices[i] = term + len(terms.idf)
+            chars.times[term] = 0
+        share = float32(norm)
+        for k in range(scores):
+            out[text, k] += share * heard[1, k]
+        if keep:
+            base = here
+        indptr[text + 1] = base
+    return base
+
+
+class Scorer:
+    """Scores clauses with a model.
+
+    Parameters
+    ----------
+    model : Model
+        As `clausemark.model.load_model` returns it.
+
+    Notes
+    -----
+    Distinct words are remembered between calls, within fixed bounds (some 40 MB). Threads may share a
+    scorer; they take turns.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._lock = Lock()
+        self._intercepts = _array(model.intercepts, np.float32)
+        self._symbols: dict[str, int] = {}
+        sequences: list[list[int]] = []
+        symbols = self._symbols
+        block = model.blocks.get("words")
+        for term in block.terms if block else ():
+            sequences.append([symbols.setdefault(token, len(symbols)) for token in term.split(" ")])
+        ends = np.cumsum([0, *map(len, sequences)])
+        flat = np.fromiter(chain.from_iterable(sequences), dtype=np.uint32, count=ends[-1])
+        self._terms = _terms(block, flat, ends, len(symbols) + 1, len(self._intercepts))
+        block = model.blocks.get("chars")
+        grams = block.terms if block else ()
+        ends = np.cumsum([0, *map(len, grams)])
+        self._chars = _terms(block, _codes("".join(grams)), ends, _CODE_POINTS, len(self._intercepts))
+        self._token = re.compile(f"{TOKEN}| ")
+        self._unknown = len(symbols)
+        symbols[" "] = _WORD_ENDS
+        self._words: Words = self._memory(0, 0)
+
+    def __reduce__(self) -> tuple[type[Scorer], tuple[Model]]:
+        return Scorer, (self.model,)
+
+    def features(self, texts: Sequence[str]) -> Features:
+        """Give the TF-IDF features of texts.
+
+        Parameters
+        ----------
+        texts : sequence of str
+
+        Returns
+        -------
+        Features
+            With ``indptr`` of shape (n_texts + 1,).
+        """
+        parts = [found for _, found in self._batches(texts, keep=True)]
+        ends = np.concatenate([[0], *(np.diff(part.indptr) for part in parts)]).cumsum()
+        indices = np.concatenate([np.empty(0, np.int32), *(part.indices for part in parts)])
+        values = np.concatenate([np.empty(0, np.float32), *(part.values for part in parts)])
+        order = np.lexsort((indices, np.repeat(np.arange(len(texts)), np.diff(ends))))
+        return Features(ends, indices[order], values[order])
+
+    def say(self, texts: Sequence[str]) -> Floats:
+        """Score what texts say and announce, each read alone: stage 1.
+
+        Parameters
+        ----------
+        texts : sequence of str
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_scores), float32
+        """
+        nothing = np.empty((0, len(self._intercepts)), dtype=np.float32)
+        return np.concatenate([nothing, *(scores for scores, _ in self._batches(texts))])
+
+    def score(self, clauses: Sequence[Clause]) -> Floats:
+        """Score the clauses of a document in context.
+
+        Parameters
+        ----------
+        clauses : sequence of Clause
+            All clauses of the document, in order.
+
+        Returns
+        -------
+        ndarray of shape (n_clauses, 12), float32
+            Logits of the probabilities, columns as `clausemark.taxonomy.CATEGORIES`.
+        """
+        scores = self.say([clause.text for clause in clauses])
+        said, told = np.split(scores, [len(self._intercepts) - len(CATEGORIES)], axis=1)
+        return combine(said, told, surroundings(clauses), self.model.alone, self.model.context)
+
+    def _batches(self, texts: Sequence[str], keep: bool = False) -> Iterator[tuple[Floats, Features]]:
+        """Score some texts at a time; features are empty unless they are kept."""
+        lowered = [text.lower() for text in texts]
+        ends = np.cumsum(np.fromiter(map(len, lowered), dtype=np.int64, count=len(lowered)))
+        start = 0
+        while start < len(lowered):
+            before = ends[start - 1] if start else 0
+            stop = max(start + 1, int(np.searchsorted(ends, before + BATCH, side="right")))
+            with self._lock:
+                try:
+                    found = self._batch("".join(lowered[start:stop]), ends[start:stop] - before, keep)
+                except BaseException:
+                    del self._words  # may be half written
+                    raise
+            yield found
+            start = stop
+
+    def _batch(self, text: str, ends: NDArray[np.int64], keep: bool) -> tuple[Floats, Features]:
+        most = min(len(text), len(text) // 2 + len(ends))  # words
+        words = self._words = self._memory(len(text), most)
+        known = int(words.size[0])
+        counts, found = np.zeros(len(ends) + 1, np.int64), np.empty(most, np.uint32)
+        _read(_codes(text), ends, _SPACE, self._chars, words, counts, found)
+        if words.size[0] > known:
+            self._tokenise(known, int(words.size[0]))
+        out = np.empty((len(ends), len(self._intercepts)), np.float32)
+        indptr = np.zeros(len(ends) + 1, np.int64)
+        room = len(text) * (self._terms.longest + self._chars.longest)
+        line = np.empty(room, np.uint32)
+        indices, values = np.empty(room, np.uint32), np.empty(room if keep else 0, np.float32)
+        kept = _say(
+            counts, found, line, _DAMPED, self._terms, self._chars, words, self._intercepts, out, indptr,
+            indices, values, keep,
+        )  # fmt: skip
+        return out, Features(indptr, indices[:kept].astype(np.int32), values[:kept].copy())
+
+    def _tokenise(self, start: int, stop: int) -> None:
+        """Find the tokens of the words from number `start` on."""
+        words = self._words
+        ends = words.ends[start : stop + 1, 0]
+        codes = np.insert(words.characters[ends[0] : ends[-1]], ends[1:] - ends[0], ord(" "))
+        text = codes.tobytes().decode("utf-32-le", "surrogatepass")
+        symbol = self._symbols.get
+        found = np.array([symbol(token, self._unknown) for token in self._token.findall(text)], np.int32)
+        spaces = np.flatnonzero(found == _WORD_ENDS)
+        tokens = found[found != _WORD_ENDS]
+        at = words.ends[start, 2]
+        words.tokens[at : at + len(tokens)] = tokens
+        words.ends[start + 1 : stop + 1, 2] = at + spaces - np.arange(len(spaces))
+
+    def _memory(self, characters: int, words: int) -> Words:
+        """Give the words known, or a fresh memory if so many more might not find room in it."""
+        if hasattr(self, "_words"):
+            known, end = int(self._words.size[0]), int(self._words.ends[self._words.size[0], 0])
+            rooms = len(self._words.characters), len(self._words.times)
+            # What has grown for a huge text is given up after it.
+            if rooms == (CHARACTERS, WORDS) and end + characters <= rooms[0] and known + words <= rooms[1]:
+                return self._words
+        words, characters = max(WORDS, words), max(CHARACTERS, characters)
+        return Words(
+            np.zeros(1, np.int64),
+            _free(2 * words, 1)[:, 0],
+            np.zeros((words + 1, 3), np.int64),
+            np.empty(characters, np.uint32),
+            np.empty(characters * max(0, self._chars.longest - SHORTEST + 1), np.uint32),
+            np.empty(characters, np.uint32),
+            np.empty((words, len(self._intercepts)), np.float32),
+            np.empty(words),
+            np.zeros(words, np.int32),
+        )
+
+
+def _terms(
+    block: Block | None, symbols: NDArray[np.uint32], ends: NDArray[np.int64], first: int, scores: int
+) -> Terms:
+    """Lay a block out for the kernels; none has no terms."""
+    count = len(ends) - 1
+    single = np.full(first if first < _CODE_POINTS else 0, -1, np.int32)
+    room = max(8, 2 * count)
+    while True:
+        trie = Trie(first, _free(room, 2))
+        if _build(symbols, ends, trie, single):
+            break
+        room = 2 * len(trie.table)
+    return Terms(
+        trie,
+        single,
+        block.longest if block else 1,
+        float(block.scale) if block else 0.0,
+        _array(block.idf if block else (), np.float32),
+        _array(block.weights if block else np.empty((0, scores)), np.float32),
+        np.zeros(count, np.int32),
+        np.zeros(count),
+    )
+
+
+def _free(room: int, width: int) -> NDArray[np.uint64]:
+    """Make free slots, at least so many: a power of two."""
+    slots = np.zeros((1 << (room - 1).bit_length(), width), np.uint64)
+    slots[:, 0] = _FREE
+    return slots
+
+
+def _array(values: Any, dtype: type) -> NDArray[Any]:
+    """Bring an array into the one form that the kernels take."""
+    return np.require(values, dtype, ["C", "A", "W"])
+
+
+def _codes(text: str) -> NDArray[np.uint32]:
+    """Code points of a text."""
+    return np.frombuffer(bytearray(text.encode("utf-32-le", "surrogatepass")), np.dtype("<u4"))
