@@ -33,6 +33,8 @@ from clausemark.taxonomy import CATEGORIES
 
 #: Share of the clauses under a heading or lead-in from which on it announces their category.
 ANNOUNCED: Final = 1 / 3
+#: How often the most probable category shall be right where no review is asked for.
+SURE: Final = 0.98
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -80,6 +82,9 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         a score is the probability.
     thresholds_ : ndarray of shape (n_classes,), float64
         Probability from which on a category is given.
+    review_ : float
+        Probability of the most probable category below which a clause needs a review: those above are
+        right, out of fold, as often as `SURE`.
     out_of_fold_, out_of_fold_alone_ : ndarray of shape (n_clauses, n_classes), float32
         Scores of the training clauses by models that have not seen their group, in context and alone.
 
@@ -190,9 +195,17 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
             self.context_, scores = self._second(near, aims, targets, in_context, splits, self.context_C)
             self.out_of_fold_ = np.where(around.alone[:, None], self.out_of_fold_alone_, scores)
         self.thresholds_ = np.full(len(self.classes_), 0.5)
+        counts = weight > 0
+        chances = expit(self.out_of_fold_[counts].astype(np.float64))
         if self.thresholds == "tuned":
-            counts = weight > 0
-            self.thresholds_ = tune_thresholds(expit(self.out_of_fold_[counts]), targets[counts])
+            self.thresholds_ = tune_thresholds(chances, targets[counts], weight[counts])
+        best = chances.argmax(axis=1)
+        right = (
+            targets[counts][np.arange(len(best)), best]
+            if primary is None
+            else best == np.asarray(primary)[counts]
+        )
+        self.review_ = find_review(chances.max(axis=1), right, weight[counts])
         return self
 
     def decision_function(self, X: Any) -> Floats:
@@ -480,7 +493,9 @@ def fit_calibration(scores: Floats, targets: Ints, weight: NDArray[np.float64]) 
     return found
 
 
-def tune_thresholds(chances: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.float64]:
+def tune_thresholds(
+    chances: NDArray[np.float64], targets: Ints, weight: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Cut each category where its F1 is best, given that the primary category always counts.
 
     Parameters
@@ -489,23 +504,50 @@ def tune_thresholds(chances: NDArray[np.float64], targets: NDArray[np.int64]) ->
         Out-of-fold probabilities.
     targets : ndarray of shape (n_clauses, n_classes)
         Indicators.
+    weight : ndarray of shape (n_clauses,), optional
+        How much each clause counts; all the same by default.
 
     Returns
     -------
     ndarray of shape (n_classes,), float64
         Between 0.05 and 0.95; 0.5 for a category that no clause has.
     """
+    weight = np.ones(len(chances)) if weight is None else weight
     primary = chances.argmax(axis=1)
     found = np.full(targets.shape[1], 0.5)
     for k in np.flatnonzero(targets.any(axis=0)):
         free = primary != k  # the others have the category whatever the threshold
-        sure_hits, sure = targets[~free, k].sum(), int((~free).sum())
+        has = weight * targets[:, k]
         order = np.argsort(-chances[free, k], kind="stable")
         ranked = chances[free, k][order]
-        hits = sure_hits + np.concatenate([[0], np.cumsum(targets[free, k][order])])
-        f1 = 2 * hits / (sure + np.arange(len(hits)) + targets[:, k].sum())
+        hits = has[~free].sum() + np.concatenate([[0], np.cumsum(has[free][order])])
+        given = weight[~free].sum() + np.concatenate([[0], np.cumsum(weight[free][order])])
+        f1 = 2 * hits / (given + has.sum())
         best = int(f1.argmax())
         above = ranked[best - 1] if best else 1.0
         below = ranked[best] if best < len(ranked) else 0.0
         found[k] = np.clip((above + below) / 2, 0.05, 0.95)
     return found
+
+
+def find_review(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], weight: NDArray[np.float64]
+) -> float:
+    """Find how sure a model must be to be right as often as `SURE`.
+
+    Parameters
+    ----------
+    confidence : ndarray of shape (n_clauses,), float64
+        Out-of-fold probability of the most probable category.
+    right : ndarray of shape (n_clauses,), bool
+    weight : ndarray of shape (n_clauses,), float64
+
+    Returns
+    -------
+    float
+        The least confidence down to which that holds; 1 if it never does.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    accuracy = np.cumsum((weight * right)[order]) / np.cumsum(weight[order])
+    enough = np.flatnonzero(accuracy >= SURE)
+    return float(confidence[order][enough[-1]]) if len(enough) else 1.0

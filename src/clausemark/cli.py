@@ -13,7 +13,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -233,10 +233,7 @@ def train(
     with _status(f"training on {len(policies)} policies"):
         classifier, info = make_model(policies, parameters, folder)
     click.echo(f"{folder}: model {info['digest'][:12]} from {len(policies)} policies", err=True)
-    for name, value in info["metrics"].items():
-        click.echo(
-            f"  {name:28} {value:.4f}" if isinstance(value, float) else f"  {name:28} {value}", err=True
-        )
+    _say_metrics(info["metrics"])
     if track and importlib.util.find_spec("mlflow") is None:
         click.echo("not tracked: pip install 'clausemark[train]' logs trainings to MLflow", err=True)
     elif track:
@@ -666,6 +663,21 @@ def _write_texts(policies: Sequence[LabeledPolicy], target: Path) -> None:
         path = target if single else target / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(policy.document.text.encode("utf-8"))
+
+
+def _say_metrics(metrics: Mapping[str, Any], indent: str = "  ") -> None:
+    """Print what was measured out of fold, of all and of each corpus if there are several."""
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            click.echo(f"{indent}{name}", err=True)
+            _say_metrics(value, indent + "  ")
+        else:
+            click.echo(
+                f"{indent}{name:34} {value:.4f}"
+                if isinstance(value, float)
+                else f"{indent}{name:34} {value}",
+                err=True,
+            )
 
 
 def _register(folder: Path, paths: Iterable[str], policies: Sequence[Policy]) -> None:

@@ -46,6 +46,7 @@ __all__ = [
 #: The figures that every evaluation gives, each with an interval.
 HEADLINES: Final = (
     "top1_accuracy",
+    "precision_at_1",
     "micro_f1",
     "macro_f1",
     "exact_match",
@@ -53,11 +54,13 @@ HEADLINES: Final = (
     "expected_calibration_error_pooled",
 )
 #: Those of them that two models are compared by; more is better.
-COMPARED: Final = HEADLINES[:3]
+COMPARED: Final = ("top1_accuracy", "micro_f1", "macro_f1")
 #: Bins of equal width of the calibration errors (Guo et al. 2017 use 15).
 BINS: Final = 15
 
 _COUNT: Final = len(CATEGORIES)
+#: Columns of `_sums` before those of the categories.
+_COUNTS: Final = 4
 #: Resamples drawn at a time, which bounds the memory.
 _CHUNK: Final = 100
 
@@ -92,6 +95,23 @@ class Predictions:
     texts: list[str]
     ids: list[str]
 
+    def of(self, groups: Sequence[int]) -> Predictions:
+        """Return the rows of some policies, by their numbers."""
+        rows = np.isin(self.groups, groups)
+        texts, ids = (
+            [value for value, kept in zip(values, rows, strict=True) if kept]
+            for values in (self.texts, self.ids)
+        )
+        return Predictions(
+            self.targets[rows],
+            self.primary[rows],
+            self.probabilities[rows],
+            self.given[rows],
+            self.groups[rows],
+            texts,
+            ids,
+        )
+
     @property
     def predicted(self) -> Ints:
         """Column of the primary category that the model gives: shape (n,), int64."""
@@ -117,7 +137,8 @@ class Evaluation:
     n, policies : int
         Clauses scored, and policies (or segments of unknown policies) that they come from.
     figures : dict of str to float
-        `HEADLINES`: share of clauses whose primary category is the annotated primary; F1 over all
+        `HEADLINES`: share of clauses whose primary category is the annotated primary; share of those where
+        it is among the annotated ones (annotators who rank none have no other); F1 over all
         clause-category pairs, and its mean over the categories that occur in the annotation; share of
         clauses with exactly the annotated categories; expected calibration error of the primary
         category (its probability against whether it is right, Guo et al. 2017, "On Calibration of
@@ -435,9 +456,10 @@ def _sums(predictions: Predictions) -> Floats:
 
     Returns
     -------
-    ndarray of shape (n_policies, 3 + 3 * 12 + 2 * 15), float64
-        Clauses, primaries that are right, exact matches; true positives, false positives and false
-        negatives of every category; probability less truth in every bin, of the primary category and
+    ndarray of shape (n_policies, 4 + 3 * 12 + 2 * 15), float64
+        Clauses, primaries that are right, exact matches, primaries among the annotated; true
+        positives, false positives and false negatives of every category; probability less truth in
+        every bin, of the primary category and
         of all twelve. Figures are functions of these sums, so a resample is one weighted sum of rows.
     """
     targets, given = predictions.targets, predictions.given
@@ -458,6 +480,7 @@ def _sums(predictions: Predictions) -> Floats:
             np.ones(count),
             right,
             (given == targets).all(axis=1),
+            targets[np.arange(count), predictions.predicted],
             given & targets,
             given & (1 - targets),
             (1 - given) & targets,
@@ -486,13 +509,14 @@ def _resample(sums: Floats, resamples: int, seed: int) -> Floats:
 
 def _figures(sums: Floats) -> dict[str, Floats]:
     """Headline figures of sums of shape (m, n_sums): each of shape (m,)."""
-    n, right, exact = sums[:, :3].T
+    n, right, exact, among = sums[:, :_COUNTS].T
     tp, fp, fn = (part.sum(axis=1) for part in _confusion_counts(sums))
-    gaps, pooled = np.split(sums[:, 3 + 3 * _COUNT :], 2, axis=1)
+    gaps, pooled = np.split(sums[:, _COUNTS + 3 * _COUNT :], 2, axis=1)
     f1 = _label_f1(sums)
     occur = ~np.isnan(f1)
     return {
         "top1_accuracy": right / n,
+        "precision_at_1": among / n,
         "micro_f1": _ratio(2 * tp, 2 * tp + fp + fn),
         "macro_f1": _ratio(np.where(occur, f1, 0.0).sum(axis=1), occur.sum(axis=1)),
         "exact_match": exact / n,
@@ -503,7 +527,7 @@ def _figures(sums: Floats) -> dict[str, Floats]:
 
 def _confusion_counts(sums: Floats) -> tuple[Floats, Floats, Floats]:
     """True positives, false positives, false negatives: each of shape (m, 12)."""
-    tp, fp, fn = np.split(sums[:, 3 : 3 + 3 * _COUNT], 3, axis=1)
+    tp, fp, fn = np.split(sums[:, _COUNTS : _COUNTS + 3 * _COUNT], 3, axis=1)
     return tp, fp, fn
 
 

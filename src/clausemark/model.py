@@ -83,6 +83,8 @@ class Model:
         Stage 2: see `clausemark.context.combine`.
     thresholds : ndarray of shape (12,), float64
         Probability from which on a category is given.
+    review : float
+        Probability of the primary category below which a clause needs a review.
     info : dict
         Content of model.json: format, version, parameters, corpus, metrics and more.
     """
@@ -92,6 +94,7 @@ class Model:
     alone: Floats
     context: Floats
     thresholds: NDArray[np.float64]
+    review: float = 0.0
     info: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -149,6 +152,7 @@ def save_model(
         "parameters": _plain(classifier.get_params()),
         "categories": list(CATEGORIES),
         "thresholds": classifier.thresholds_.round(6).tolist(),
+        "review": round(classifier.review_, 6),
         "blocks": {
             name: {"terms": len(block.terms), "longest": block.longest, "scale": block.scale}
             for name, block in model.blocks.items()
@@ -226,7 +230,9 @@ def as_model(classifier: ClauseClassifier) -> Model:
         blocks[name] = Block(terms, fitted.ngram_range[1], float(scale), fitted.idf_, weights[rows])
         start = rows.stop
     intercepts = np.concatenate([part.intercept_ for part in parts])
-    return Model(blocks, intercepts, classifier.alone_, classifier.context_, classifier.thresholds_, {})
+    return Model(
+        blocks, intercepts, classifier.alone_, classifier.context_, classifier.thresholds_, classifier.review_
+    )
 
 
 def restore(model: Model) -> ClauseClassifier:
@@ -274,7 +280,7 @@ def restore(model: Model) -> ClauseClassifier:
         scores.intercept_ = model.intercepts[rows]
         setattr(classifier, name, scores)
     classifier.alone_, classifier.context_ = model.alone, model.context
-    classifier.thresholds_ = model.thresholds
+    classifier.thresholds_, classifier.review_ = model.thresholds, model.review
     return classifier
 
 
@@ -324,7 +330,7 @@ def _assemble(
     if thresholds.shape != (classes,):
         raise ValueError(f"thresholds of shape {thresholds.shape}")
     shapes = alone.reshape(-1, classes), context.reshape(-1, classes)
-    return Model(blocks, intercepts, *shapes, thresholds, info)
+    return Model(blocks, intercepts, *shapes, thresholds, float(info["review"]), info)
 
 
 class _Terms(dict[str, int]):

@@ -10,7 +10,7 @@ from typing import Any
 
 from clausemark.classifier import ClauseClassifier
 from clausemark.corpus import Paths, Policy, read_corpus, statistics, to_datasets
-from clausemark.evaluation import evaluate, out_of_fold_predictions
+from clausemark.evaluation import Predictions, evaluate, out_of_fold_predictions
 from clausemark.model import save_model
 from clausemark.training import describe, train
 
@@ -81,9 +81,19 @@ def make_model(
         As `clausemark.training.train` and `clausemark.model.save_model`.
     """
     classifier = train(policies, parameters)
-    result = evaluate(out_of_fold_predictions(classifier, policies))
-    metrics = {"n": len(classifier.out_of_fold_)} | {k: round(v, 6) for k, v in result.figures.items()}
-    return classifier, save_model(classifier, folder, corpus=describe(policies), metrics=metrics)
+    found = out_of_fold_predictions(classifier, policies)
+    metrics = _metrics(found)
+    sources: dict[str, list[int]] = {}
+    for number, policy in enumerate(policies):
+        sources.setdefault(str(policy.metadata.get("source", "")), []).append(number)
+    if len(sources) > 1:
+        metrics |= {source: _metrics(found.of(numbers)) for source, numbers in sorted(sources.items())}
+    return classifier, save_model(classifier, folder, corpus=describe(policies, parameters), metrics=metrics)
+
+
+def _metrics(found: Predictions) -> dict[str, Any]:
+    result = evaluate(found)
+    return {"n": result.n} | {name: round(value, 6) for name, value in result.figures.items()}
 
 
 def _json(value: Any) -> str:

@@ -58,6 +58,8 @@ class LabeledClause:
         All categories given, the primary one first; never empty.
     scores : dict of str to float
         Calibrated probability of every category.
+    needs_review : bool
+        The model is not sure of the primary category.
     """
 
     index: int
@@ -69,6 +71,7 @@ class LabeledClause:
     primary: str
     labels: tuple[str, ...]
     scores: dict[str, float]
+    needs_review: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the clause as a record of plain types, as in the JSONL output."""
@@ -82,6 +85,7 @@ class LabeledClause:
             "primary": self.primary,
             "labels": list(self.labels),
             "scores": {name: round(score, 6) for name, score in self.scores.items()},
+            "needs_review": self.needs_review,
         }
 
 
@@ -234,6 +238,7 @@ class Labeler:
                 labels[0],
                 labels,
                 dict(zip(CATEGORIES, map(float, row), strict=True)),
+                bool(row.max() < self.model.review),
             )
             for i, (clause, context, labels, row) in enumerate(
                 zip(clauses, contexts(clauses), self._labels(chances), chances, strict=True)

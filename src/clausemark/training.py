@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from clausemark.corpus import Policy, digest
 from clausemark.errors import CorpusError, InputError
 from clausemark.features import clause_frame
 from clausemark.taxonomy import CATEGORIES
+
+#: Parameter that weighs the corpora.
+CORPORA: Final = "corpora"
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,48 @@ def training_set(policies: Sequence[Policy]) -> TrainingSet:
     )
 
 
+def weights_of(
+    policies: Sequence[Policy], parameters: Mapping[str, Any] | None = None
+) -> NDArray[np.float64]:
+    """Weigh the clauses of several corpora, whose annotators had habits of their own.
+
+    Parameters
+    ----------
+    policies : sequence of Policy
+    parameters : mapping, optional
+        Of which `CORPORA` counts: source of a policy -> weight of its clauses; 1 for a source that is
+        not named.
+
+    Returns
+    -------
+    ndarray of shape (n_clauses,), float64
+        Zero for clauses without a label.
+
+    Raises
+    ------
+    InputError
+        If a weight is no number of 0 or more, or of a source that no policy has.
+    """
+    given = (parameters or {}).get(CORPORA) or {}
+    sources = sorted({str(policy.metadata.get("source", "")) for policy in policies})
+    if not isinstance(given, Mapping):
+        raise InputError(
+            f"{CORPORA} maps sources of policies to weights, as {sources[0]}: 0.5; not {given!r}"
+        )
+    for source, weight in given.items():
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight < 0:
+            raise InputError(f"{CORPORA}.{source} is a weight of 0 or more, not {weight!r}")
+        if source not in sources:
+            raise InputError(f"{CORPORA}: no policy is from {source!r}; there are {', '.join(sources)}")
+    return np.array(
+        [
+            float(given.get(policy.metadata.get("source", ""), 1)) if clause.labels else 0.0
+            for policy in policies
+            for clause in policy.clauses
+        ]
+    )
+
+
 def train(
     policies: Sequence[Policy], parameters: Mapping[str, Any] | None = None, *, jobs: int = -1
 ) -> ClauseClassifier:
@@ -84,7 +129,8 @@ def train(
     policies : sequence of Policy
         At least two.
     parameters : mapping, optional
-        Parameters of `clausemark.classifier.ClauseClassifier`; defaults for those not named.
+        Parameters of `clausemark.classifier.ClauseClassifier`; defaults for those not named. Besides,
+        `CORPORA`: see `weights_of`.
     jobs : int
         Fits at a time, which does not change the result; -1 for as many as there are cores.
 
@@ -103,7 +149,7 @@ def train(
     classifier = make_classifier(parameters)
     if len(policies) < 2:
         raise CorpusError("training needs at least two policies, so that scores can be out of fold")
-    data = training_set(policies)
+    data, weights = training_set(policies), weights_of(policies, parameters)
     try:
         with parallel_config(n_jobs=jobs):
             return classifier.fit(
@@ -111,7 +157,7 @@ def train(
                 data.targets,
                 primary=data.primary,
                 groups=data.groups,
-                sample_weight=data.labeled.astype(float),
+                sample_weight=weights,
             )
     except ValueError as error:
         raise InputError(f"training failed: {error}") from error
@@ -134,27 +180,31 @@ def make_classifier(parameters: Mapping[str, Any] | None = None) -> ClauseClassi
         If a parameter does not exist.
     """
     known = list(inspect.signature(ClauseClassifier).parameters)
-    for name in parameters or {}:
+    given = {name: value for name, value in (parameters or {}).items() if name != CORPORA}
+    for name in given:
         if name not in known:
             raise InputError(f"there is no parameter {name!r}; there are {', '.join(known)}")
-    return ClauseClassifier(**dict(parameters or {}))
+    return ClauseClassifier(**given)
 
 
-def describe(policies: Sequence[Policy]) -> dict[str, Any]:
+def describe(policies: Sequence[Policy], parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Say what a model was trained on.
 
     Parameters
     ----------
     policies : sequence of Policy
+    parameters : mapping, optional
+        Of the training.
 
     Returns
     -------
     dict
-        digest (SHA-256), policies, clauses, license.
+        digest (SHA-256), policies, clauses, license; and the weights of the corpora if there were any.
     """
+    weights = (parameters or {}).get(CORPORA)
     return {
         "digest": digest(policies),
         "policies": len(policies),
         "clauses": sum(len(policy.clauses) for policy in policies),
         "license": " and ".join(sorted({str(p.metadata.get("license", "?")) for p in policies})),
-    }
+    } | ({CORPORA: dict(weights)} if weights else {})
