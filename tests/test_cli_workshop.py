@@ -64,15 +64,15 @@ def test_evaluate_compares_with_a_baseline(run: Run, corpus: Path, tiny_model: P
 
 def test_parameters_come_from_a_file_and_single_ones_over_it(run: Run, corpus: Path, tmp_path: Path) -> None:
     params = tmp_path / "params.yaml"
-    params.write_text("train:\n  folds: 2\n  C: 0.5\n  weights: {heading: 0.1}\n")
+    params.write_text("train:\n  folds: 2\n  C: 0.5\n  weights: {words: 0.1}\n")
     code, _, err = run(
         "train", "--corpus", corpus, "--model", tmp_path / "model", "--params", params, "--no-track",
-        "--set", "C=2", "--set", "weights.next=0",
+        "--set", "C=2", "--set", "weights.chars=0",
     )  # fmt: skip
     assert code == 0, err
     parameters = json.loads((tmp_path / "model" / "model.json").read_text())["parameters"]
     assert (parameters["C"], parameters["folds"]) == (2, 2)
-    assert parameters["weights"] == {"heading": 0.1, "next": 0}
+    assert parameters["weights"] == {"words": 0.1, "chars": 0}
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_probabilities_are_those_of_the_estimator(tiny_model: Path, labeler: Lab
 
 def test_features_are_the_tf_idf_of_the_texts_alone(tiny_model: Path, labeler: Labeler) -> None:
     texts = ["We share photos with advertisers.", "", "Zebra?", "Our partners receive photos, photos."]
-    indptr, indices, data = labeler.features(texts)
+    indptr, indices, data = labeler.scorer.features(texts)
     found = csr_matrix((data, indices, indptr), shape=(4, len(labeler.model.blocks["words"].terms)))
     expected = restore(load_model(tiny_model)).features_.transform(as_frame(texts))
     np.testing.assert_allclose(found.toarray(), expected.toarray(), atol=1e-6)

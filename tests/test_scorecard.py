@@ -131,7 +131,7 @@ def test_a_weight_is_what_one_unit_of_a_word_adds_to_the_score_of_a_clause_in_co
     document = parse_document("Welcome, and read on.\n\nEncryption protects your photos.", media="text")
     contributions = explain(labeler, document, 1, "DS").contributions
     added = next(c.value for c in contributions if (c.block, c.term) == ("words", "encryption"))
-    _, indices, data = labeler.features(["Encryption protects your photos."])
+    _, indices, data = labeler.scorer.features(["Encryption protects your photos."])
     term = labeler.model.blocks["words"].terms.index("encryption")
     (value,) = data[indices == term]
     assert dict(top_terms(labeler.model, 8)[CODES["DS"]])["encryption"] == pytest.approx(

@@ -19,7 +19,7 @@ def read_parameters(path: Path | None, settings: Sequence[str] = ()) -> dict[str
     path : pathlib.Path, optional
         YAML file; its section ``train`` counts.
     settings : sequence of str
-        ``name=value``, the value in YAML; ``weights.heading=0`` sets an entry of a mapping.
+        ``name=value``, the value in YAML; ``weights.chars=0`` sets an entry of a mapping.
 
     Returns
     -------
