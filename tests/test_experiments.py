@@ -13,6 +13,7 @@ from clausemark.classifier import ClauseClassifier
 from clausemark.errors import InputError
 from clausemark.experiments import Result, merge, read_experiments, run_experiments, write_results
 from clausemark.parameters import read_parameters
+from clausemark.training import train
 from tiny import BLIND, WORDS, tiny_policies
 
 ROOT = Path(__file__).parents[1]
@@ -28,12 +29,10 @@ def write(folder: Path, name: str, text: str) -> Path:
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
     folder = tmp_path_factory.mktemp("experiments")
-    write(folder, "1.yaml", f"name: blind\ndescription: headings only\nset: {{weights: {json.dumps(BLIND)}}}")
+    write(folder, "1.yaml", f"name: blind\ndescription: reads nothing\nset: {json.dumps(BLIND)}")
     write(folder, "2.yaml", "name: as it is\ndescription: words | all\nset: {}")
     write(folder, "3.yaml", "name: half\ndescription: cut at 0.5\nset: {thresholds: half}")
-    # The blind one needs its block, which the parameters leave out.
-    parameters = merge(PARAMETERS, {"weights": {"heading": 1.0}})
-    return run_experiments(read_experiments(folder), tiny_policies("train"), parameters, jobs=2)
+    return run_experiments(read_experiments(folder), tiny_policies("train"), PARAMETERS, jobs=2)
 
 
 def test_a_change_of_one_weight_leaves_the_others() -> None:
@@ -104,6 +103,17 @@ def test_only_what_an_experiment_changes_differs(results: list[Result]) -> None:
     assert half.features == reference.features
     assert half.parameters == {**reference.parameters, "thresholds": "half"}
     assert half.evaluation.figures["top1_accuracy"] == reference.evaluation.figures["top1_accuracy"]
+
+
+def test_the_features_of_an_experiment_are_counted(results: list[Result]) -> None:
+    blind, reference, _ = results
+    assert blind.features == 1
+    assert reference.features == train(tiny_policies("train"), PARAMETERS).says_.coef_.shape[1]
+
+
+def test_the_number_of_jobs_does_not_change_a_result(results: list[Result]) -> None:
+    found = run_experiments([results[1].experiment], tiny_policies("train"), PARAMETERS, jobs=1)
+    assert found[0].evaluation.to_dict() == results[1].evaluation.to_dict()
 
 
 def test_the_table_has_a_row_an_experiment_and_is_always_the_same(

@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clausemark.classifier import ClauseClassifier
+from clausemark.clauses import segment
+from clausemark.context import combine, surroundings
 from clausemark.errors import ModelError
-from clausemark.model import FORMAT, load_model, save_model
+from clausemark.features import clause_frame
+from clausemark.model import FORMAT, Model, as_model, load_model, restore, save_model
 from clausemark.predict import Labeler
 from tiny import tiny_model as train_tiny
 from tiny import tiny_policies
 
-FILES = ("README.md", "idf.npy", "model.json", "vocabulary.json", "weights.npy")
+FILES = ("README.md", "idf.npy", "maps.npy", "model.json", "vocabulary.json", "weights.npy")
 CLAUSES = ["We share photos with advertisers.", "You may correct or delete your emails.", "Hello."]
 
 
@@ -27,8 +31,13 @@ def copy(tiny_model: Path, tmp_path: Path) -> Path:
 
 def test_a_model_is_arrays_and_json(tiny_model: Path) -> None:
     assert sorted(path.name for path in tiny_model.iterdir()) == sorted(FILES)
-    for path in tiny_model.glob("*.npy"):
-        assert np.load(path, allow_pickle=False).dtype == np.float32
+    arrays = {path.name: np.load(path, allow_pickle=False) for path in tiny_model.glob("*.npy")}
+    assert {name: array.dtype.name for name, array in arrays.items()} == {
+        "idf.npy": "float32", "maps.npy": "float32", "weights.npy": "float16",
+    }  # fmt: skip
+    vocabulary = json.loads((tiny_model / "vocabulary.json").read_text(encoding="utf-8"))
+    assert list(vocabulary) == ["words"]
+    assert len(arrays["idf.npy"]) == len(arrays["weights.npy"]) == len(vocabulary["words"])
     info = json.loads((tiny_model / "model.json").read_text(encoding="utf-8"))
     assert info["format"] == FORMAT
     assert len(info["thresholds"]) == len(info["categories"]) == 12
@@ -42,23 +51,98 @@ def test_training_twice_gives_the_same_bytes(tiny_model: Path, tmp_path: Path) -
         assert (tmp_path / "again" / name).read_bytes() == (tiny_model / name).read_bytes(), name
 
 
-def test_what_is_loaded_scores_as_what_was_saved(tmp_path: Path) -> None:
-    classifier = train_tiny(tmp_path / "model", tiny_policies("train"), folds=2)
-    model = load_model(tmp_path / "model")
-    np.testing.assert_allclose(
-        model.classifier.predict_proba(CLAUSES), classifier.predict_proba(CLAUSES), atol=1e-4
-    )
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[ClauseClassifier, Path]:
+    """A classifier with both blocks, and the folder that it was saved in."""
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    return train_tiny(folder, tiny_policies("train"), folds=2, weights={"chars": 0.5}), folder
+
+
+def assert_same(one: Model, other: Model) -> None:
+    for name in ("intercepts", "alone", "context"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    assert list(one.blocks) == list(other.blocks)
+    for name, block in one.blocks.items():
+        assert (block.terms, block.longest, block.scale) == (
+            other.blocks[name].terms, other.blocks[name].longest, other.blocks[name].scale,
+        )  # fmt: skip
+        np.testing.assert_array_equal(block.idf, other.blocks[name].idf)
+        np.testing.assert_array_equal(block.weights, other.blocks[name].weights)
+
+
+def test_what_is_loaded_is_what_was_saved(trained: tuple[ClauseClassifier, Path]) -> None:
+    classifier, folder = trained
+    model = load_model(folder)
+    assert_same(model, as_model(classifier))
+    np.testing.assert_allclose(model.thresholds, classifier.thresholds_, atol=1e-6)
     assert model.digest == model.info["digest"]
     assert len(model.digest) == 64
 
 
-def test_saving_a_loaded_model_changes_nothing(tiny_model: Path, tmp_path: Path) -> None:
+def test_the_arrays_are_those_of_the_two_stages(trained: tuple[ClauseClassifier, Path]) -> None:
+    classifier, folder = trained
+    model = load_model(folder)
+    assert list(model.blocks) == ["words", "chars"]
+    words, chars = model.blocks.values()
+    assert (words.longest, words.scale, chars.longest, chars.scale) == (2, 1.0, 5, 0.5)
+    assert {"share", "advertisers", "opt out"} <= set(words.terms)
+    assert " sha" in chars.terms
+    assert words.weights.shape == (len(words.terms), 36), "says, is primary, announces"
+    clauses = segment(" ".join(CLAUSES))
+    features = classifier.features_.transform(clause_frame(clauses))
+    scores = features @ np.vstack([words.weights, chars.weights]) + model.intercepts
+    found = combine(scores[:, :24], scores[:, 24:], surroundings(clauses), model.alone, model.context)
+    np.testing.assert_allclose(found, classifier.decision_function(clause_frame(clauses)), atol=1e-4)
+
+
+def test_what_is_restored_scores_as_what_was_saved(trained: tuple[ClauseClassifier, Path]) -> None:
+    classifier, folder = trained
+    restored = restore(load_model(folder))
+    frame = clause_frame(segment("Privacy\n\n" + " ".join(CLAUSES)))
+    for X in (CLAUSES, frame):
+        np.testing.assert_allclose(
+            restored.decision_function(X), classifier.decision_function(X), rtol=1e-5, atol=1e-5
+        )
+        np.testing.assert_array_equal(restored.predict(X), classifier.predict(X))
+    assert restored.get_params() == classifier.get_params()
+    assert not hasattr(restored, "out_of_fold_")
+
+
+def test_restoring_and_taking_the_arrays_is_going_there_and_back(
+    trained: tuple[ClauseClassifier, Path],
+) -> None:
+    model = load_model(trained[1])
+    assert_same(as_model(restore(model)), model)
+
+
+def test_saving_a_restored_model_changes_nothing(tiny_model: Path, tmp_path: Path) -> None:
     model = load_model(tiny_model)
-    save_model(
-        model.classifier, tmp_path / "again", corpus=model.info["corpus"], metrics=model.info["metrics"]
-    )
+    save_model(restore(model), tmp_path / "again", corpus=model.info["corpus"], metrics=model.info["metrics"])
     for name in FILES:
         assert (tmp_path / "again" / name).read_bytes() == (tiny_model / name).read_bytes(), name
+
+
+def test_a_model_in_memory_labels_as_the_saved_one(trained: tuple[ClauseClassifier, Path]) -> None:
+    classifier, folder = trained
+    one = Labeler(as_model(classifier)).label(" ".join(CLAUSES))
+    two = Labeler.load(folder).label(" ".join(CLAUSES))
+    assert [c.labels for c in one.clauses] == [c.labels for c in two.clauses]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"parameters": {"no_such": 1}}, {"blocks": {"footer": {"longest": 2, "scale": 1.0}}}]
+)
+def test_a_model_of_another_clausemark_is_refused(copy: Path, changes: dict[str, object]) -> None:
+    rewrite(copy, **changes)
+    with pytest.raises(ModelError):
+        restore(load_model(copy))
+
+
+def test_only_the_twelve_categories_are_saved(tmp_path: Path) -> None:
+    classifier = ClauseClassifier(min_df=1, folds=2).fit(CLAUSES * 2, ["yes", "no", "no"] * 2)
+    with pytest.raises(ModelError, match="only a classifier of the twelve categories"):
+        save_model(classifier, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -110,8 +194,12 @@ def rewrite(folder: Path, **changes: object) -> None:
         ({"categories": ["Spam", "Ham"]}, "other categories"),
         ({"files": {}}, "truncated or altered"),
         ({"files": {"../../etc/passwd": "0"}}, "truncated or altered"),
-        ({"parameters": {"no_such": 1}}, "do not fit one another"),
-        ({"parameters": {}}, "do not fit one another"),
+        ({"blocks": {}}, "do not fit one another"),
+        ({"blocks": {"chars": {"terms": 1, "longest": 5, "scale": 1.0}}}, "do not fit one another"),
+        ({"blocks": {"words": {"terms": 1}}}, "do not fit one another"),
+        ({"thresholds": ["high"] * 12}, "do not fit one another"),
+        ({"thresholds": None}, "do not fit one another"),
+        ({"thresholds": [0.5] * 11}, "do not fit one another"),
     ],
 )
 def test_a_folder_that_does_not_fit_is_refused(copy: Path, changes: dict[str, object], message: str) -> None:
@@ -136,7 +224,7 @@ def test_no_model_at_all_is_said_so(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_other_things_in_it_is_not_written_over(tiny_model: Path, tmp_path: Path) -> None:
-    classifier = load_model(tiny_model).classifier
+    classifier = restore(load_model(tiny_model))
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
     with pytest.raises(ModelError, match="not empty"):
         save_model(classifier, tmp_path)

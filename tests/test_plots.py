@@ -6,7 +6,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -88,8 +87,7 @@ def test_a_picture_names_neither_its_day_nor_its_maker(tmp_path: Path) -> None:
 
 
 def test_an_evaluation_is_drawn_into_a_folder(tmp_path: Path) -> None:
-    classifier: Any = SimpleNamespace(thresholds_=THRESHOLDS)
-    drawn = draw_evaluation(PREDICTIONS, EVALUATION, classifier, tmp_path / "deep" / "plots")
+    drawn = draw_evaluation(PREDICTIONS, EVALUATION, THRESHOLDS, tmp_path / "deep" / "plots")
     assert [path.name for path in drawn] == [
         "calibration.png", "categories.png", "confusion.png", "coverage.png", "thresholds.png",
     ]  # fmt: skip

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 import clausemark
+from clausemark.clauses import segment
 from clausemark.errors import InputError, LanguageError, MissingExtraError, ModelError
+from clausemark.features import as_frame, clause_frame
+from clausemark.model import load_model, restore
 from clausemark.predict import Labeler
 from clausemark.taxonomy import CATEGORIES
 
@@ -44,7 +48,9 @@ def test_every_clause_has_a_primary_label_and_twelve_scores(labeler: Labeler) ->
 
 
 def test_further_labels_are_those_over_their_threshold(labeler: Labeler) -> None:
-    thresholds = dict(zip(CATEGORIES, labeler.model.classifier.thresholds_, strict=True))
+    thresholds = labeler.thresholds
+    assert tuple(thresholds) == CATEGORIES
+    assert list(thresholds.values()) == labeler.model.thresholds.tolist()
     for clause in labeler.label(TEXT * 20).clauses:
         over = {name for name, score in clause.scores.items() if score >= thresholds[name]}
         assert set(clause.labels) == over | {clause.primary}
@@ -70,9 +76,34 @@ def test_text_page_bytes_and_path_give_the_same_labels(labeler: Labeler, tmp_pat
     assert labeler.label(TEXT, name="mine").to_records()[0]["doc"] == "mine"
 
 
-def test_a_clause_is_labeled_in_its_context_and_alike_each_time(labeler: Labeler) -> None:
+def test_a_clause_is_labeled_alike_each_time(labeler: Labeler) -> None:
     first, second = labeler.label(TEXT), labeler.label(TEXT)
     assert first == second
+
+
+def test_a_clause_is_labeled_in_its_context(labeler: Labeler) -> None:
+    first, alone = labeler.label(TEXT).clauses[1], labeler.label("We share photos with advertisers.")
+    assert first.text == alone.clauses[0].text
+    assert first.scores != alone.clauses[0].scores
+    around = np.array(list(first.scores.values()))
+    expected = labeler.probabilities(segment(TEXT))[1]
+    np.testing.assert_array_equal(around, expected)
+
+
+def test_probabilities_are_those_of_the_estimator(tiny_model: Path, labeler: Labeler) -> None:
+    clauses = segment(TEXT * 3)
+    expected = restore(load_model(tiny_model)).predict_proba(clause_frame(clauses))
+    np.testing.assert_allclose(labeler.probabilities(clauses), expected, atol=1e-5)
+    assert labeler.probabilities(clauses).dtype == np.float64
+
+
+def test_features_are_the_tf_idf_of_the_texts_alone(tiny_model: Path, labeler: Labeler) -> None:
+    texts = ["We share photos with advertisers.", "", "Zebra?", "Our partners receive photos, photos."]
+    indptr, indices, data = labeler.features(texts)
+    found = csr_matrix((data, indices, indptr), shape=(4, len(labeler.model.blocks["words"].terms)))
+    expected = restore(load_model(tiny_model)).features_.transform(as_frame(texts))
+    np.testing.assert_allclose(found.toarray(), expected.toarray(), atol=1e-6)
+    assert indptr.tolist()[1:3] == [indptr[1]] * 2, "a row of a text without a known word is empty"
 
 
 def test_records_and_frame_agree(labeler: Labeler) -> None:

@@ -12,8 +12,10 @@ import pytest
 
 from clausemark import Labeler
 from clausemark.cli import main
+from clausemark.documents import parse_document
 from clausemark.errors import InputError
 from clausemark.evaluation import confusions, evaluate, predictions
+from clausemark.explain import explain
 from clausemark.scorecard import acquaintance, render_scorecard, top_terms, write_scorecard
 from clausemark.taxonomy import CATEGORIES, CODES
 from tiny import BLIND, tiny_model, tiny_policies, write_tiny_corpus
@@ -96,13 +98,12 @@ def test_the_learning_curve_is_shown_where_it_was_measured(
 
 
 def test_mistakes_are_shown_with_the_clauses_that_were_mistaken(tmp_path: Path) -> None:
-    tiny_model(tmp_path / "blind", tiny_policies("train"), weights=BLIND)
+    tiny_model(tmp_path / "blind", tiny_policies("train"), **BLIND)
     labeler = Labeler.load(tmp_path / "blind")
     found = predictions(labeler, tiny_policies("test"))
     hostile = '<script>alert("|")</script>'
     found = replace(found, texts=[hostile] * len(found.texts))
-    model = labeler.model
-    page = render_scorecard(model.info, model.classifier, found, evaluate(found))
+    page = render_scorecard(labeler.model, found, evaluate(found))
     mistake = confusions(found, 1)[0]
     assert f"{mistake.annotated} taken for" in text_of(page)
     assert mistake.examples[0][0] in page
@@ -113,7 +114,7 @@ def test_mistakes_are_shown_with_the_clauses_that_were_mistaken(tmp_path: Path) 
 
 
 def test_the_words_that_speak_for_a_category_are_those_it_alone_has(labeler: Labeler) -> None:
-    terms = top_terms(labeler.model.classifier, 8)
+    terms = top_terms(labeler.model, 8)
     assert list(terms) == list(CATEGORIES)
     assert {"advertisers", "share"} & {term for term, _ in terms[CODES["TPS"]]}
     assert "encryption" in {term for term, _ in terms[CODES["DS"]]}
@@ -122,6 +123,20 @@ def test_the_words_that_speak_for_a_category_are_those_it_alone_has(labeler: Lab
         assert len(words) <= 8
         assert weights == sorted(weights, reverse=True)
         assert min(weights) > 0
+
+
+def test_a_weight_is_what_one_unit_of_a_word_adds_to_the_score_of_a_clause_in_context(
+    labeler: Labeler,
+) -> None:
+    document = parse_document("Welcome, and read on.\n\nEncryption protects your photos.", media="text")
+    contributions = explain(labeler, document, 1, "DS").contributions
+    added = next(c.value for c in contributions if (c.block, c.term) == ("words", "encryption"))
+    _, indices, data = labeler.features(["Encryption protects your photos."])
+    term = labeler.model.blocks["words"].terms.index("encryption")
+    (value,) = data[indices == term]
+    assert dict(top_terms(labeler.model, 8)[CODES["DS"]])["encryption"] == pytest.approx(
+        added / value, rel=1e-4
+    )
 
 
 def test_it_is_said_whether_the_model_has_seen_what_it_is_measured_on(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import clausemark
 from clausemark import Labeler, __version__
 from clausemark.corpus import Policy, digest
 from clausemark.errors import ClausemarkError, CorpusError, InputError, MissingExtraError, ModelError
-from clausemark.model import load_model
+from clausemark.model import load_model, restore
 from clausemark.taxonomy import CODES
 from clausemark.tracking import Registration, download_model, register, track
 from tiny import BLIND, WORDS, tiny_model, tiny_policies, write_tiny_corpus
@@ -78,7 +78,7 @@ def test_a_run_holds_every_parameter_and_the_weight_of_every_block(run: Any) -> 
     assert parameters["C"] == "0.7"
     assert parameters["folds"] == "5"
     assert float(parameters["weights.words"]) == 1
-    assert float(parameters["weights.heading"]) == 0
+    assert float(parameters["weights.chars"]) == 0
 
 
 def test_a_run_holds_headline_figures_with_intervals_and_those_of_each_category(run: Any) -> None:
@@ -139,7 +139,7 @@ def test_the_model_of_a_run_is_code_arrays_and_text_without_pickle(run: Any) -> 
 
 def test_policies_that_the_model_did_not_learn_from_are_refused(store: Path, run: Any) -> None:
     policies = tiny_policies("train")
-    classifier = load_model(store / "model").classifier
+    classifier = restore(load_model(store / "model"))
     with pytest.raises(InputError, match="not trained on these policies"):
         track(store / "model", classifier, policies[1:])
 
@@ -161,7 +161,7 @@ def test_without_mlflow_the_extra_is_named(store: Path, monkeypatch: pytest.Monk
 
 def test_a_model_becomes_champion_only_by_beating_the_champion(store: Path) -> None:
     tests = tiny_policies("test")
-    blind, words = tracked(store / "blind", weights=BLIND), tracked(store / "words")
+    blind, words = tracked(store / "blind", **BLIND), tracked(store / "words")
 
     first = register(blind, tests, name="race")
     assert first == Registration("race", 1, "champion", "there was no champion to beat")
@@ -171,7 +171,7 @@ def test_a_model_becomes_champion_only_by_beating_the_champion(store: Path) -> N
     assert "on 4 test policies: better than the champion (version 1)" in second.reason
     assert aliases("race") == {"champion": 2}
 
-    third = register(tracked(store / "blind2", weights=BLIND, C=0.2), tests, name="race")
+    third = register(tracked(store / "blind2", **BLIND, C=0.2), tests, name="race")
     assert (third.version, third.alias) == (3, "challenger")
     assert "not surely better" in third.reason
     assert aliases("race") == {"champion": 2, "challenger": 3}
@@ -191,7 +191,7 @@ def test_a_model_becomes_champion_only_by_beating_the_champion(store: Path) -> N
 
 def test_a_challenger_that_wins_later_is_no_challenger_any_more(store: Path) -> None:
     tests = tiny_policies("test")
-    words, blind = tracked(store / "w"), tracked(store / "b", weights=BLIND)
+    words, blind = tracked(store / "w"), tracked(store / "b", **BLIND)
     register(words, tests, name="rematch")
     assert register(blind, tests, name="rematch").alias == "challenger"
     mlflow.MlflowClient().delete_registered_model_alias("rematch", "champion")
@@ -234,7 +234,7 @@ def test_a_lookup_makes_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_command_tracks_in_the_current_folder_and_says_little(tmp_path: Path) -> None:
     write_tiny_corpus(tmp_path / "corpus")
-    settings = [f"--set=weights.{block}=0" for block in WORDS]
+    settings = [f"--set=weights.{block}={weight}" for block, weight in WORDS.items()]
     command = [
         sys.executable,
         "-m",
@@ -244,7 +244,6 @@ def test_the_command_tracks_in_the_current_folder_and_says_little(tmp_path: Path
         "corpus",
         "--model",
         "model",
-        *settings,
     ]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW")}
     done = subprocess.run(

@@ -7,9 +7,10 @@ import pytest
 
 from clausemark.corpus import AnnotatedClause, Policy
 from clausemark.errors import CorpusError, InputError
+from clausemark.features import surroundings_of
 from clausemark.taxonomy import CATEGORIES
 from clausemark.training import describe, make_classifier, train, training_set
-from tiny import tiny_policies
+from tiny import WORDS, tiny_policies
 
 FPC, TPS = CATEGORIES[:2]
 METADATA = {"name": "x", "unit": "clause", "source": "written", "license": "Apache-2.0"}
@@ -33,14 +34,44 @@ def test_clauses_without_a_label_are_context_only():
     data = training_set(
         [policy("a", ("Not labeled.", ()), ("We collect.", (FPC,)), ("Nor this.", ()), partial=True)]
     )
-    assert data.frame["text"].tolist() == ["We collect."]
-    assert data.frame["previous"].tolist() == ["Not labeled."]
-    assert data.frame["next"].tolist() == ["Nor this."]
+    assert data.frame["text"].tolist() == ["Not labeled.", "We collect.", "Nor this."]
+    assert data.frame["previous"].tolist() == [0, -1, -1]
+    assert data.frame["next"].tolist() == [1, 1, 0]
+    assert data.labeled.tolist() == [False, True, False]
+    assert data.primary.tolist() == [-1, 0, -1]
+    assert not data.targets[~data.labeled].any()
+    assert data.groups.tolist() == [0, 0, 0]
 
 
 def test_context_never_crosses_policies():
     data = training_set([policy("a", ("One.", (FPC,))), policy("b", ("Two.", (TPS,)))])
-    assert data.frame["previous"].tolist() == data.frame["next"].tolist() == ["", ""]
+    assert data.frame["previous"].tolist() == data.frame["next"].tolist() == [0, 0]
+    assert surroundings_of(data.frame).alone.all()
+
+
+def test_training_leaves_out_what_has_no_label_but_reads_it_around_the_others():
+    policies = [
+        policy(
+            f"p{i}",
+            ("Sharing follows.", ()), (f"It is {word}.", (TPS,)),
+            ("Collection follows.", ()), ("It is.", (FPC,)), partial=True,
+        )
+        for i, word in enumerate(("so", "thus", "that", "it", "so", "thus"))
+    ]  # fmt: skip
+    model = train(policies, {"folds": 3, "min_df": 1, "context_C": 1.0})
+    data = training_set(policies)
+    assert model.out_of_fold_.shape == (24, 12)
+    assert (model.predict_proba(data.frame).argmax(axis=1) == data.primary)[data.labeled].all()
+    # None of the labels of the others, which have none, was learnt.
+    other = model.predict_proba(data.frame)[:, 2:]
+    assert other.max() < 0.05
+
+
+def test_the_number_of_jobs_does_not_change_a_model():
+    policies = tiny_policies("train", 2)
+    one, two = (train(policies, {"folds": 2, "weights": WORDS}, jobs=jobs) for jobs in (1, 2))
+    np.testing.assert_array_equal(one.context_, two.context_)
+    np.testing.assert_array_equal(one.out_of_fold_, two.out_of_fold_)
 
 
 def test_a_model_learns_a_tiny_corpus_and_the_same_one_each_time():

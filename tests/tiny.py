@@ -7,7 +7,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from clausemark.classifier import WEIGHTS
 from clausemark.corpus import AnnotatedClause, Policy, Split, split_of, write_policy
 from clausemark.model import save_model
 from clausemark.taxonomy import CATEGORIES
@@ -34,20 +33,20 @@ SENTENCES = dict(
     )
 )
 THINGS = ("names", "addresses", "cookies", "payments", "locations", "emails", "photos", "orders")
-#: The heading of a clause and nothing else: always the same here, so that any other model is better.
-BLIND = {block: 0.0 for block in WEIGHTS if block != "heading"}
 #: The words of a clause and nothing else: enough here, and fast.
-WORDS = {block: 0.0 for block in WEIGHTS if block != "words"}
+WORDS = {"words": 1.0, "chars": 0.0}
+#: Parameters of a model that reads nothing: no n-gram is frequent enough, and neighbours do not count.
+BLIND: dict[str, Any] = {"weights": {"words": 0.0, "chars": 1.0}, "min_df": 10_000, "context_C": 0}
 
 
 def tiny_policy(name: str) -> Policy:
-    """Write a policy: each category in two sentences, in an order of its own."""
+    """Write a policy: each category in two sentences, in an order of its own. None announces another."""
     random = Random(name)
     clauses = [AnnotatedClause("Privacy", "heading", 0, (CATEGORIES[9],))]
-    for number, (label, sentences) in enumerate(random.sample(list(SENTENCES.items()), len(SENTENCES)), 1):
-        for sentence in sentences:
-            text = sentence.format(random.choice(THINGS))
-            clauses.append(AnnotatedClause(text, "sentence", number, (label,)))
+    pairs = [(sentence, label) for label, sentences in SENTENCES.items() for sentence in sentences]
+    for number, (sentence, label) in enumerate(random.sample(pairs, len(pairs))):
+        text = sentence.format(random.choice(THINGS))
+        clauses.append(AnnotatedClause(text, "sentence", 1 + number // 2, (label,)))
     metadata = {"name": name, "unit": "clause", "source": "written", "license": "Apache-2.0"}
     return Policy(name, tuple(clauses), metadata)
 

@@ -53,7 +53,8 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
     C : float
         Inverse regularisation of the linear support vector machines of stage 1.
     context_C : float
-        Inverse regularisation of the logistic regression of stage 2; 0 reads every clause alone.
+        Inverse regularisation of the logistic regression of stage 2 for clauses in context; 0 reads
+        every clause alone.
     thresholds : {"tuned", "half"}
         Cut every category where its out-of-fold F1 is best, or at probability 0.5.
     folds : int
@@ -177,7 +178,8 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         for (_, test), one, other in zip(splits, says, announces, strict=True):
             said[test] = one.decision_function(features[test])
             told[test] = other.decision_function(features[test])
-        self.alone_, self.out_of_fold_alone_ = self._second(said, aims, targets, weight, splits)
+        # A map for clauses alone has few inputs and needs no restraint.
+        self.alone_, self.out_of_fold_alone_ = self._second(said, aims, targets, weight, splits, C=1.0)
         near = neighbourhood(said, told, around)
         if self.context_C == 0 or around.alone.all():
             self.context_ = np.zeros((near.shape[1] + 1, targets.shape[1]), dtype=np.float32)
@@ -185,7 +187,7 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
             self.out_of_fold_ = self.out_of_fold_alone_
         else:
             in_context = weight * ~around.alone
-            self.context_, scores = self._second(near, aims, targets, in_context, splits)
+            self.context_, scores = self._second(near, aims, targets, in_context, splits, self.context_C)
             self.out_of_fold_ = np.where(around.alone[:, None], self.out_of_fold_alone_, scores)
         self.thresholds_ = np.full(len(self.classes_), 0.5)
         if self.thresholds == "tuned":
@@ -288,10 +290,9 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         targets: Ints,
         weight: NDArray[np.float64],
         splits: list[tuple[Ints, Ints]],
+        C: float,
     ) -> tuple[Floats, Floats]:
         """Fit a map of stage 2; return it calibrated, and the out-of-fold scores that it gives."""
-        # A map for clauses alone has few inputs and needs no restraint of its own.
-        C = self.context_C or 1.0
         maps = Parallel(n_jobs=self.n_jobs)(
             delayed(fit_logistic)(X[rows], aims[rows], C, weight[rows])
             for rows in (np.arange(len(X)), *(train for train, _ in splits))
@@ -416,7 +417,9 @@ def fit_logistic(X: Floats, y: Ints, C: float, weight: NDArray[np.float64]) -> N
     """
     counts = weight > 0
     X, goal, weight = X[counts], y[counts].astype(np.float32), weight[counts, None].astype(np.float32)
-    scale = np.append(1 / np.maximum(X.std(axis=0, dtype=np.float64), 1e-6), 1)
+    spread = X.std(axis=0, dtype=np.float64)
+    # What never varies tells nothing, and must not grow beyond what the solver can handle.
+    scale = np.append(1 / np.where(spread > 1e-6, spread, 1), 1)
     inputs = (np.column_stack([X, np.ones(len(X), np.float32)]) * scale).astype(np.float32)
     shape = (inputs.shape[1], goal.shape[1])
 

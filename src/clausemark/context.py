@@ -274,10 +274,9 @@ def _ranges(around: Surroundings) -> dict[str, tuple[Ints, Ints, Ints]]:
     starts = np.flatnonzero(opens)
     ends = np.append(starts[1:], len(around)) - 1
     first, last = (starts + heading[starts])[number], ends[number]
-    nothing = np.where(heading, rows + 1, rows), np.where(heading, rows, rows)
     return {
         "paragraph": (around.first, around.last, np.ones_like(rows)),
-        "section": (np.where(heading, nothing[0], first), np.where(heading, rows, last), 1 - heading),
+        "section": (np.where(heading, rows + 1, first), np.where(heading, rows, last), 1 - heading),
         "content": (np.where(heading, first, rows + 1), np.where(heading, last, rows), np.zeros_like(rows)),
     }
 

@@ -13,10 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import joblib
 import numpy as np
 from sklearn.model_selection import GroupKFold
-from threadpoolctl import threadpool_limits
 
 from clausemark.classifier import ClauseClassifier, give, tune_thresholds
 from clausemark.corpus import Policy, digest
@@ -29,6 +27,7 @@ from clausemark.evaluation import (
     evaluate,
     out_of_fold_predictions,
 )
+from clausemark.features import make_features
 from clausemark.model import save_model
 from clausemark.training import describe, make_classifier, train
 
@@ -158,7 +157,7 @@ def run_experiments(
     parameters : mapping
         That the experiments change: the section ``train`` of params.yaml.
     jobs : int
-        Folds at a time; -1 for as many as there are cores.
+        Fits at a time; -1 for as many as there are cores.
     track : bool
         Log each as a run of the MLflow experiment "experiments".
     progress : callable
@@ -178,16 +177,13 @@ def run_experiments(
     settings = [_checked(experiment, parameters) for experiment in experiments]
     predictions: list[Predictions] = []
     features: list[int] = []
-    # Threads for the folds, whose solver releases the interpreter lock, so that they share the
-    # features; none within the small sums of the calibration, where they cost more than they give.
-    with joblib.parallel_config(backend="threading", n_jobs=jobs), threadpool_limits(1):
-        for experiment, setting in zip(experiments, settings, strict=True):
-            progress(experiment)
-            classifier = train(policies, setting)
-            predictions.append(_cross_fitted(classifier, out_of_fold_predictions(classifier, policies)))
-            features.append(classifier.says_.coef_.shape[1])
-            if track:
-                _track(experiment, classifier, policies)
+    for experiment, setting in zip(experiments, settings, strict=True):
+        progress(experiment)
+        classifier = train(policies, setting, jobs=jobs)
+        predictions.append(_cross_fitted(classifier, out_of_fold_predictions(classifier, policies)))
+        features.append(classifier.says_.coef_.shape[1])
+        if track:
+            _track(experiment, classifier, policies)
     reference = next((i for i, experiment in enumerate(experiments) if not experiment.changes), 0)
     return [
         Result(
@@ -263,7 +259,8 @@ def _read(path: Path) -> Experiment:
 def _checked(experiment: Experiment, parameters: Mapping[str, Any]) -> dict[str, Any]:
     setting = merge(parameters, experiment.changes)
     try:
-        make_classifier(setting)
+        checked = make_classifier(setting)
+        make_features(checked.weights, checked.word_ngrams, checked.char_ngrams, checked.min_df)
     except InputError as error:
         raise InputError(error.message, where=experiment.path) from None
     except ValueError as error:

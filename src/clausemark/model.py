@@ -240,17 +240,25 @@ def restore(model: Model) -> ClauseClassifier:
     -------
     ClauseClassifier
         Fitted, without out-of-fold scores.
+
+    Raises
+    ------
+    ModelError
+        If it has parameters or blocks of features that this clausemark does not know.
     """
     from clausemark.classifier import ClauseClassifier, LinearScores
     from clausemark.features import WEIGHTS, as_frame, make_features
 
-    classifier = ClauseClassifier(**model.info.get("parameters", {}))
+    scales, longest = ({n: getattr(b, of) for n, b in model.blocks.items()} for of in ("scale", "longest"))
+    try:
+        classifier = ClauseClassifier(**model.info.get("parameters", {}))
+        features = make_features(
+            dict.fromkeys(WEIGHTS, 0) | scales, longest.get("words", 1), longest.get("chars", 3), 1
+        )
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"is not one of this clausemark ({error})") from None
     classifier.classes_ = np.array(CATEGORIES)
     classifier.multilabel_, classifier.n_features_in_ = True, 1
-    scales, longest = ({n: getattr(b, of) for n, b in model.blocks.items()} for of in ("scale", "longest"))
-    features = make_features(
-        dict.fromkeys(WEIGHTS, 0) | scales, longest.get("words", 1), longest.get("chars", 3), 1
-    )
     for name, block, _ in features.transformers:
         terms = model.blocks[name].terms
         block.set_params(vocabulary=_Terms((term, i) for i, term in enumerate(terms)))
@@ -313,6 +321,8 @@ def _assemble(
         raise ValueError(f"{start} n-grams, {len(idf)} idf, {len(weights)} weights, {len(maps)} in maps")
     intercepts, alone, context = np.split(maps, np.cumsum(sizes)[:-1])
     thresholds = np.array(info["thresholds"], dtype=np.float64)
+    if thresholds.shape != (classes,):
+        raise ValueError(f"thresholds of shape {thresholds.shape}")
     shapes = alone.reshape(-1, classes), context.reshape(-1, classes)
     return Model(blocks, intercepts, *shapes, thresholds, info)
 

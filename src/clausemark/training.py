@@ -74,7 +74,9 @@ def training_set(policies: Sequence[Policy]) -> TrainingSet:
     )
 
 
-def train(policies: Sequence[Policy], parameters: Mapping[str, Any] | None = None) -> ClauseClassifier:
+def train(
+    policies: Sequence[Policy], parameters: Mapping[str, Any] | None = None, *, jobs: int = -1
+) -> ClauseClassifier:
     """Train a classifier on annotated policies.
 
     Parameters
@@ -83,6 +85,8 @@ def train(policies: Sequence[Policy], parameters: Mapping[str, Any] | None = Non
         At least two.
     parameters : mapping, optional
         Parameters of `clausemark.classifier.ClauseClassifier`; defaults for those not named.
+    jobs : int
+        Fits at a time, which does not change the result; -1 for as many as there are cores.
 
     Returns
     -------
@@ -101,7 +105,7 @@ def train(policies: Sequence[Policy], parameters: Mapping[str, Any] | None = Non
         raise CorpusError("training needs at least two policies, so that scores can be out of fold")
     data = training_set(policies)
     try:
-        with parallel_config(n_jobs=-1):
+        with parallel_config(n_jobs=jobs):
             return classifier.fit(
                 data.frame,
                 data.targets,
