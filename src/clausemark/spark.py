@@ -130,7 +130,7 @@ def label_frame(
 def _columns(
     pages: DataFrame, given: str | None, usual: Sequence[str], kind: str, *, needed: bool = False
 ) -> list[Column]:
-    """Choose columns, cast to a type."""
+    """Choose columns, cast to a type; no name or address is empty."""
     from pyspark.sql import functions as F
 
     found = [name for name in ([given] if given else usual) if name in pages.columns]
@@ -141,7 +141,8 @@ def _columns(
         actual = pages.schema[name].dataType.simpleString()
         if actual not in ("binary", "string"):
             raise InputError(f"is a column of {actual}, and pages are binary or string", where=name)
-    return [F.col(f"`{name.replace('`', '``')}`").cast(kind) for name in found]
+    columns = [F.col(f"`{name.replace('`', '``')}`").cast(kind) for name in found]
+    return columns if kind == "binary" else [F.nullif(each, F.lit("")) for each in columns]
 
 
 # The executors' side ------------------------------------------------------------------------------
