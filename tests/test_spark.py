@@ -37,7 +37,7 @@ def init(self, model):
     with open(os.environ["LOADS"], "a") as log: print(os.getpid(), file=log)
     make(self, model)
 def parse_document(data, **options):
-    if b"RAISE" in data: raise RuntimeError("a fault of ours")
+    if "RAISE" in str(data): raise RuntimeError("a fault of ours")
     return parse(data, **options)
 predict.Labeler.__init__, documents.parse_document = init, parse_document
 """
@@ -165,7 +165,8 @@ def test_columns_are_found_or_named(spark: Any, tiny_model: Path) -> None:
     named = label_frame(frame, settings=settings, column="the page", source_column="id").documents.collect()
     assert [row["source"] for row in named] == ["7"]
     frame = spark.createDataFrame(
-        [(html, None, "https://a.example"), (None, html.decode(), None)], "html binary, text string, uri string"
+        [(html, None, "https://a.example"), (None, html.decode(), None)],
+        "html binary, text string, uri string",
     )
     first, second = label_frame(frame, settings=settings).documents.collect()
     assert (first["source"], first["url"]) == ("https://a.example", "https://a.example")
@@ -220,11 +221,12 @@ def test_the_registered_model_is_a_udf(
         env_manager="local",
         params={"by_document": True},
     )
-    given = [row for row in PAGES if row["source"] in ("p00", "p01", "empty")]
+    given = [row for row in PAGES if row["source"] in ("p00", "p01", "empty", "fault")]
     frame = spark.createDataFrame(given, "source string, url string, html string").repartition(1)
     found = frame.select("source", label("html").alias("answer")).orderBy("source").collect()
-    empty, *answered = [(row["source"], row["answer"]) for row in found]
+    empty, fault, *answered = [(row["source"], row["answer"]) for row in found]
     assert (empty[0], empty[1]["clauses"], empty[1]["error"]) == ("empty", [], "is empty")
+    assert (fault[0], fault[1]["error"]) == ("fault", "RuntimeError: a fault of ours")
     written = pq.read_table(batch / "clauses").to_pylist()
     for source, answer in answered:
         expected = [row for row in written if row["doc"] == source]

@@ -86,6 +86,10 @@ class ServedLabeler(PythonModel):
                 if not by_document:
                     raise MlflowException.invalid_parameter_value(f"document {error}") from None
                 failure = error.message
+            except Exception as error:  # a fault of ours, and no reason to lose the other documents
+                if not by_document:
+                    raise
+                failure = f"{type(error).__name__}: {error}"
             answers.append({"clauses": rows, "error": failure})
         found: list[Any] = answers if by_document else [row for each in answers for row in each["clauses"]]
         return found

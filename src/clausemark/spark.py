@@ -148,9 +148,7 @@ def _columns(
 # The executors' side ------------------------------------------------------------------------------
 
 
-def _work(
-    model: bytes, settings: Settings
-) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _work(model: bytes, settings: Settings) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that the executors run."""
 
     def label(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -176,9 +174,7 @@ def _label(labeler: Labeler, settings: Settings, batch: pa.RecordBatch) -> pa.Re
     outcomes = iter(labeled.outcomes)
     rows: list[dict[str, Any]] = []
     for row in given:
-        outcome = (
-            Failure(row["source"], "read", "is empty") if row["content"] is None else next(outcomes)
-        )
+        outcome = Failure(row["source"], "read", "is empty") if row["content"] is None else next(outcomes)
         if isinstance(outcome, Failure):
             rows.append({"source": outcome.source, "stage": outcome.stage, "message": outcome.message})
         else:
