@@ -1,9 +1,17 @@
-"""Speed and memory of a batch: each step apart, and all of them with one and two workers.
+"""Speed and memory of a batch: each step apart, all of them with one and two workers, and other tools.
 
-    python benchmarks/crawl.py [--count 2000] [--memory 1000 --memory 9000] [--model DIR] PAGE...
+    python benchmarks/crawl.py [--count 2000] [--memory 1000 --memory 9000] [--others 40]
+                               [--plot docs/speed.png] [--model DIR] PAGE...
 
 The pages are repeated, each time with a sentence of its own, until there are `count` of them. All figures
 are of one run; the last column sets them against the bare parse of the same HTML by resiliparse.
+
+With --others, the same is done with what one would otherwise assemble, on one core in the same process:
+trafilatura (which favours recall: faster, and it keeps more of the lists), pysbd or nltk on each line of
+its text, and the same model in scikit-learn (TfidfVectorizer of words and of characters, linear), which
+gets the sentences of all pages at once and without their context. nltk's Punkt is untrained, because its
+data is a download; trained, it does the same work. Needs ``clausemark[bench]``, and the plot matplotlib
+of ``clausemark[train]``.
 """
 
 from __future__ import annotations
@@ -98,6 +106,7 @@ def apart(crawl: Path, model: str, folder: Path) -> dict[str, float]:
     from clausemark.screening import policy_score
 
     labeler = Labeler.load(model)
+    policy_score(labeler.label("We keep what is compiled."))
     seconds: dict[str, float] = {}
 
     def timed(name: str, work: Callable[[], Any]) -> Any:
@@ -137,6 +146,115 @@ def apart(crawl: Path, model: str, folder: Path) -> dict[str, float]:
     return seconds
 
 
+def others(pages: Sequence[bytes], model: str, folder: Path) -> dict[str, dict[str, float]]:
+    """Time ways from HTML to labels in Parquet on one core; return processor seconds of their steps.
+
+    Ways take turns with clausemark, whose fastest turn counts.
+    """
+    import pandas as pd
+    import pysbd
+    import trafilatura
+    from nltk.tokenize.punkt import PunktSentenceTokenizer
+
+    from clausemark.crawl import Page
+    from clausemark.model import load_model, restore
+    from clausemark.predict import Labeler
+    from clausemark.taxonomy import CATEGORIES
+    from clausemark.workers import Settings, label_pages
+
+    labeler, classifier = Labeler.load(model), restore(load_model(model))
+    named = [Page(str(number), None, page) for number, page in enumerate(pages)]
+    splitters = {
+        "nltk": PunktSentenceTokenizer().tokenize,
+        "pysbd": pysbd.Segmenter(language="en", clean=False).segment,
+    }
+
+    def ours() -> dict[str, float]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        watch = Watch()
+        found = label_pages(labeler, named, Settings())
+        watch("read to label")
+        table = pa.Table.from_batches([found.clauses])
+        pq.write_table(table, folder / "clauses.parquet", compression="zstd")
+        return watch("write")
+
+    def theirs(split: Callable[[str], list[str]]) -> dict[str, float]:
+        watch = Watch()
+        texts = [trafilatura.extract(page, favor_recall=True) or "" for page in pages]
+        watch("extract")
+        rows = [
+            (number, sentence)
+            for number, text in enumerate(texts)
+            for line in text.splitlines()
+            for sentence in split(line)
+            if sentence.strip()
+        ]
+        watch("segment")
+        scores = classifier.predict_proba([sentence for _, sentence in rows])
+        watch("score")
+        frame = pd.DataFrame(rows, columns=["doc", "text"])
+        frame[list(CATEGORIES)] = scores.astype("float32")
+        frame.to_parquet(folder / "sentences.parquet", compression="zstd")
+        return watch("write")
+
+    ours()  # what is compiled or loaded at the first use is ready
+    theirs(lambda line: [line])
+    turns = [ours()]
+    found = {}
+    for name, split in splitters.items():
+        found[f"trafilatura + {name} + scikit-learn"] = theirs(split)
+        turns.append(ours())
+    return {"clausemark": min(turns, key=lambda turn: sum(turn.values())), **found}
+
+
+class Watch:
+    """Adds up the processor time of named steps."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, float] = {}
+        self.last = time.process_time()
+
+    def __call__(self, step: str) -> dict[str, float]:
+        """End a step; return all steps so far."""
+        now = time.process_time()
+        self.steps[step], self.last = now - self.last, now
+        return self.steps
+
+
+def plot(ways: dict[str, dict[str, float]], bare: float, path: Path) -> None:
+    """Draw the time of each way, by steps, as multiples of clausemark's."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    colors = {
+        "parse": "#9e9e9e", "read to label": "#0b6e4f", "extract": "#c8553d", "segment": "#f28f3b",
+        "score": "#588b8b", "write": "#d9c6a5",
+    }  # fmt: skip
+    unit = sum(ways["clausemark"].values())
+    bars = {"bare HTML parse": {"parse": bare}, **ways}
+    figure, axes = plt.subplots(figsize=(8, 2.4), layout="constrained")
+    labeled = set()
+    for name, steps in bars.items():
+        left = 0.0
+        for step, seconds in steps.items():
+            label = None if step in labeled or step == "parse" else step
+            labeled.add(step)
+            axes.barh(name, seconds / unit, left=left, color=colors[step], label=label)
+            left += seconds / unit
+        axes.text(left, name, f" {left:.2g}" if left < 1 else f" {left:.1f}", va="center")
+    axes.invert_yaxis()
+    axes.margins(x=0.08)
+    axes.set_xlabel("processor time from HTML to labels in Parquet, clausemark = 1")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="upper right", fontsize="small")
+    # No date or version of the library: the same figures give the same file.
+    figure.savefig(path, dpi=160, metadata={"Software": None})
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -145,9 +263,13 @@ def main() -> None:
     parser.add_argument(
         "--memory", type=int, action="append", default=[], help="pages for the memory; repeat"
     )
+    parser.add_argument("--others", type=int, default=0, help="pages for the comparison with other tools")
+    parser.add_argument("--plot", type=Path, help="PNG of that comparison")
     parser.add_argument("--model", default=str(ROOT / "models" / "clausemark"))
     parser.add_argument("pages", nargs="+", type=Path, metavar="PAGE")
     given = parser.parse_args()
+    if given.plot and not given.others:
+        parser.error("--plot shows a comparison: say of how many pages with --others")
     pages = [path.read_bytes() for path in given.pages]
     with tempfile.TemporaryDirectory() as name:
         crawl = Path(name) / "crawl.parquet"
@@ -159,6 +281,22 @@ def main() -> None:
         print(f"{'step':28} {'pages/s':>9} {'MB/s':>8} {'x bare parse':>13}")
         for step, spent in seconds.items():
             show(step, given.apart, few_size, spent, bare)
+        if given.others:
+            compared = list(repeat(pages, given.others))
+            ways = others(compared, given.model, Path(name))
+            length = sum(map(len, compared))
+            unit = sum(ways["clausemark"].values())
+            print(f"\nHTML to labels in Parquet, one core, {given.others} pages")
+            print(f"{'':38} {'pages/s':>9} {'MB/s':>8} {'x bare parse':>13} {'x clausemark':>13}")
+            for way, steps in ways.items():
+                for step, spent in {
+                    way: sum(steps.values()),
+                    **{f"  {n}": s for n, s in steps.items()},
+                }.items():
+                    show(step, given.others, length, spent, bare, unit)
+            print(flush=True)
+            if given.plot:
+                plot(ways, bare * length, given.plot)
         runs = {workers: together(crawl, given.model, workers) for workers in (1, 2)}
         for workers, run in runs.items():
             show(f"together, {workers} worker(s)", given.count, size, run["seconds"], bare)
@@ -170,12 +308,11 @@ def main() -> None:
             print(f"{count:8} {together(crawl, given.model, 2)['peak']:20.0f}", flush=True)
 
 
-def show(step: str, pages: int, size: int, seconds: float, bare: float) -> None:
+def show(step: str, pages: int, size: int, seconds: float, bare: float, unit: float | None = None) -> None:
     """Print a row."""
-    print(
-        f"{step:28} {pages / seconds:9.1f} {size / 1e6 / seconds:8.1f} {seconds / size / bare:13.2f}",
-        flush=True,
-    )
+    rate = f"{pages / seconds:9.1f} {size / 1e6 / seconds:8.1f} {seconds / size / bare:13.2f}"
+    ratio = "" if unit is None else f" {seconds / unit:13.2f}"
+    print(f"{step:{28 if unit is None else 38}} {rate}{ratio}", flush=True)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,9 @@ class ServedLabeler(PythonModel):
             Documents: plain text, Markdown or HTML. Never taken for paths: a client of a server has no
             business with the server's files.
         params : dict, optional
-            ``any_language``: label text that is not English all the same.
+            ``any_language``: label text that is not English all the same. ``by_document``: answer
+            with one dict a document, as `mlflow.pyfunc.spark_udf` needs it: ``clauses``, a list of
+            rows, and ``error``, ``""`` where there is none.
 
         Returns
         -------
@@ -68,17 +70,29 @@ class ServedLabeler(PythonModel):
         Raises
         ------
         mlflow.exceptions.MlflowException
-            If a document cannot be labeled; all of the request is refused (HTTP status 400).
+            If a document cannot be labeled; all of the request is refused (HTTP status 400). Not with
+            ``by_document``.
         """
-        any_language = bool((params or {}).get("any_language", False))
-        rows: list[Any] = []
+        given = params or {}
+        any_language, by_document = (bool(given.get(key)) for key in ("any_language", "by_document"))
+        answers: list[dict[str, Any]] = []
         for number, text in enumerate(model_input):
+            rows: list[dict[str, Any]] = []
+            failure = ""
             try:
                 document = parse_document(text, name=str(number))
-                rows += self.labeler.label_document(document, any_language=any_language).to_records()
+                rows = self.labeler.label_document(document, any_language=any_language).to_records()
             except ClausemarkError as error:
-                raise MlflowException.invalid_parameter_value(f"document {error}") from None
-        return rows
+                if not by_document:
+                    raise MlflowException.invalid_parameter_value(f"document {error}") from None
+                failure = error.message
+            except Exception as error:  # a fault of ours, and no reason to lose the other documents
+                if not by_document:
+                    raise
+                failure = f"{type(error).__name__}: {error}"
+            answers.append({"clauses": rows, "error": failure})
+        found: list[Any] = answers if by_document else [row for each in answers for row in each["clauses"]]
+        return found
 
 
 set_model(ServedLabeler())

@@ -329,7 +329,7 @@ def _log_model(mlflow: Any, folder: Path) -> None:
         python_model=str(Path(__file__).with_name("serving.py")),
         artifacts={"model": str(folder)},
         # The signature comes from the type hints in serving.py, which run on this example.
-        input_example=([_EXAMPLE], {"any_language": False}),
+        input_example=([_EXAMPLE], {"any_language": False, "by_document": False}),
         pip_requirements=[f"clausemark=={__version__}", f"mlflow=={mlflow.__version__}"],
     )
 
