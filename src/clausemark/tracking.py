@@ -23,7 +23,14 @@ from clausemark import __version__
 from clausemark.classifier import ClauseClassifier
 from clausemark.corpus import Policy, digest, split_of
 from clausemark.errors import ClausemarkError, CorpusError, InputError, MissingExtraError, ModelError
-from clausemark.evaluation import Comparison, compare, evaluate, out_of_fold_predictions, predictions
+from clausemark.evaluation import (
+    Comparison,
+    Predictions,
+    compare,
+    evaluate,
+    out_of_fold_predictions,
+    predictions,
+)
 from clausemark.features import WEIGHTS
 from clausemark.model import load_model
 from clausemark.plots import draw_evaluation
@@ -184,7 +191,7 @@ def register(
     CorpusError
         If there is no test policy.
     ModelError
-        If this model or the champion cannot be read.
+        If this model cannot be read.
     MissingExtraError
         If MLflow is not installed.
     ClausemarkError
@@ -210,14 +217,24 @@ def register(
         elif int(champion) == version:
             return Registration(name, version, CHAMPION, "it is the champion already")
         else:
-            other = Labeler(load_model(download_model(f"models:/{name}/{champion}")))
-            wins, reason = _judge(compare(predictions(other, tests), found, resamples=resamples))
+            wins, reason = _challenge(f"models:/{name}/{champion}", tests, found, resamples)
             reason = f"{reason} (version {champion})"
         if wins and int(aliases.get(CHALLENGER, 0)) == version:
             client.delete_registered_model_alias(name, CHALLENGER)
         client.set_registered_model_alias(name, CHAMPION if wins else CHALLENGER, str(version))
         client.set_model_version_tag(name, str(version), "clausemark.reason", reason)
     return Registration(name, version, CHAMPION if wins else CHALLENGER, reason)
+
+
+def _challenge(
+    champion: str, tests: Sequence[Policy], found: Predictions, resamples: int
+) -> tuple[bool, str]:
+    """Compare with the champion; one that this clausemark cannot read is left where it is."""
+    try:
+        other = Labeler(load_model(download_model(champion)))
+    except ModelError as error:
+        return False, f"the champion cannot be read, so nothing beats it: {error.message}"
+    return _judge(compare(predictions(other, tests), found, resamples=resamples))
 
 
 def download_model(uri: str) -> Path:
