@@ -30,6 +30,7 @@ from clausemark.taxonomy import CATEGORIES, CODE_OF, CODES
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
 __all__ = ["Change", "ChangeKind", "PolicyDiff", "Words", "compare", "print_diff", "render_diff"]
 
@@ -38,8 +39,10 @@ ChangeKind = Literal["same", "moved", "reworded", "removed", "added"]
 CHANGED: Final[tuple[ChangeKind, ...]] = ("added", "removed", "reworded", "moved")
 
 #: Share of their words, weighed by rarity, from which on two clauses count as one that was reworded:
-#: where both stand between the same unchanged clauses, and anywhere else.
-_NEAR, _FAR = 0.4, 0.6
+#: where both stand in the same narrow gap between unchanged clauses, and anywhere else.
+_NEAR, _FAR = 0.35, 0.6
+#: Most clauses, of both versions, of a narrow gap.
+_NARROW: Final = 12
 #: Candidates that are kept for a clause, and cells of the table of similarities held at a time.
 _CANDIDATES: Final = 8
 _CELLS: Final = 1 << 21
@@ -269,6 +272,49 @@ def compare(old: LabeledPolicy, new: LabeledPolicy) -> PolicyDiff:
     return PolicyDiff(old, new, tuple(changes))
 
 
+def print_diff(diff: PolicyDiff, console: Console) -> None:
+    """Print a difference for people: its sum, category by category, then every change.
+
+    Parameters
+    ----------
+    diff : PolicyDiff
+    console : rich.console.Console
+        Width and colour are the console's (`clausemark.outputs.make_console`). Without colour, words
+        of a reworded clause are set as ``[-removed-]`` and ``{+added+}``.
+    """
+    from rich.text import Text
+
+    plain = console.no_color or console.color_system is None
+    names = (_name(policy) for policy in (diff.old, diff.new))
+    console.print(Text(" → ".join(map(printable, names)), style="bold"))
+    line = Text()
+    for kind in (*CHANGED, "same"):
+        count = diff.counts[kind]
+        line.append(f"{_SIGN[kind]} {count} {_TOLD[kind]}   ", style=_STYLE[kind] if count else "dim")
+    console.print(line)
+    if not diff.differs:
+        return
+    console.print()
+    console.print(_category_table(diff))
+    console.print()
+    console.print(_change_table(diff, plain))
+
+
+def render_diff(diff: PolicyDiff) -> str:
+    """Render a difference as a self-contained page.
+
+    Parameters
+    ----------
+    diff : PolicyDiff
+
+    Returns
+    -------
+    str
+        HTML. It loads nothing, and equal input gives equal output.
+    """
+    return _render("diff.html", styles=("base.css", "diff.css"), script="diff.js", **_view(diff))
+
+
 # Pairs of clauses ---------------------------------------------------------------------------------
 
 _Pairs = list[tuple[int, int]]
@@ -375,6 +421,7 @@ def _similar(
     gap_new = np.searchsorted([j for _, j in anchors], [clause.index for clause in new])
     heading_old = np.array([clause.kind == "heading" for clause in old])
     heading_new = np.array([clause.kind == "heading" for clause in new])
+    sizes = np.bincount(np.concatenate([gap_old, gap_new]), minlength=len(anchors) + 1)
     scored: list[tuple[float, int, int, int, float]] = []
     step = max(1, _CELLS // len(new))
     turned = right.T.tocsr()
@@ -382,14 +429,14 @@ def _similar(
         rows = slice(first, first + step)
         total = sums[0][rows, None] + sums[1][None, :]
         score = 2 * (left[rows] @ turned).toarray() / np.maximum(total, 1e-9)
-        near = gap_old[rows, None] == gap_new[None, :]
+        near = (gap_old[rows, None] == gap_new[None, :]) & (sizes[gap_new] <= _NARROW)
         score[heading_old[rows, None] != heading_new[None, :]] = 0
         score[score < np.where(near, _NEAR, _FAR)] = 0
         rank = score + (_FAR - _NEAR) * (near & (score > 0))
-        best = np.argsort(-rank, axis=1, kind="stable")[:, :_CANDIDATES]
-        for row, columns in enumerate(best):
+        for row in np.flatnonzero(rank.any(axis=1)):
+            columns = np.argsort(-rank[row], kind="stable")[:_CANDIDATES]
             for column in columns[rank[row, columns] > 0]:
-                i, j = first + row, int(column)
+                i, j = first + int(row), int(column)
                 away = abs(int(gap_old[i]) - int(gap_new[j]))
                 scored.append((-round(float(rank[row, j]), 6), away, i, j, float(score[row, j])))
     pairs: list[tuple[int, int, float]] = []
@@ -430,7 +477,7 @@ def _reworded(old: str, new: str) -> list[Words]:
         same = after[stop_new] if stop_new < len(after) else ""
         if steps and not (removed or added):
             steps[-1] = (*steps[-1][:2], steps[-1][2] + same)
-        elif steps and i > 1 and any(steps[-1][:2]) and len(steps[-1][2].strip()) <= 3:
+        elif steps and any(steps[-1][:2]) and len(steps[-1][2].strip()) <= 3:
             # A short word between two changes is an accident: "-the old +our new", not three pieces.
             gone, come, short = steps[-1]
             steps[-1] = (gone + short + removed, come + short + added, same)
@@ -467,3 +514,186 @@ def _record(clause: LabeledClause | None) -> dict[str, Any] | None:
         return None
     record = clause.to_dict()
     return {name: record[name] for name in ("index", "kind", "heading", "text", "primary", "labels")}
+
+
+# For the terminal ---------------------------------------------------------------------------------
+
+_SIGN: Final = {"added": "+", "removed": "-", "reworded": "~", "moved": ">", "same": "="}
+_TOLD: Final = {kind: "unchanged" if kind == "same" else kind for kind in get_args(ChangeKind)}
+_STYLE: Final = {"added": "green", "removed": "red", "reworded": "yellow", "moved": "cyan", "same": "dim"}
+
+
+def _name(policy: LabeledPolicy) -> str:
+    return _source(policy.document.source) or "standard input"
+
+
+def _category_table(diff: PolicyDiff) -> RenderableType:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("category")
+    for head in ("old", "new", *(_SIGN[kind] for kind in CHANGED)):
+        table.add_column(head, justify="right", no_wrap=True)
+    idle = []
+    for name, row in diff.categories.items():
+        if not any(row[kind] for kind in (*CHANGED, "gained", "lost")):
+            idle.append(CODE_OF[name])
+            continue
+        label = Text(f"{CODE_OF[name]:3} {name}", style=COLORS[name])
+        cells = [Text(str(row[kind] or ""), style=_STYLE[kind]) for kind in CHANGED]
+        table.add_row(label, str(row["old"]), str(row["new"]), *cells)
+    if not idle:
+        return table
+    return Group(table, Text("no change: " + ", ".join(idle), style="dim"))
+
+
+def _change_table(diff: PolicyDiff, plain: bool) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False, expand=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1, overflow="fold")
+    for entry in _entries(diff):
+        if isinstance(entry, str):
+            table.add_row("", "", Text(printable(entry), style="bold"))
+        elif isinstance(entry, list):
+            table.add_row("", "", Text(f"··· {len(entry)} unchanged", style="dim"))
+        else:
+            codes = Text("\n").join(
+                Text(f"{sign}{CODE_OF[name]}", style=COLORS[name]) for sign, name in _signed_labels(entry)
+            )
+            text = Text("• ") if entry.clause.kind == "item" else Text()
+            for op, words in entry.words():
+                text.append_text(_piece(op, words, entry.kind, plain))
+            if origin := _origin(entry):
+                text.append(f"  ({printable(origin)})", style="dim")
+            table.add_row(Text(_SIGN[entry.kind], style=_STYLE[entry.kind]), codes, text)
+    return table
+
+
+def _piece(op: str, words: str, kind: ChangeKind, plain: bool) -> Text:
+    from rich.text import Text
+
+    space = " " if words[:1].isspace() else ""
+    body = printable(words)
+    if kind != "reworded" or op == "=":
+        return Text(space + body, style=_STYLE[kind] if kind in ("added", "removed") else "")
+    if plain:
+        return Text(f"{space}[-{body}-]" if op == "-" else f"{space}{{+{body}+}}")
+    return Text(space).append(body, style="red strike" if op == "-" else "bold green")
+
+
+# What terminal and page share ---------------------------------------------------------------------
+
+
+def _entries(diff: PolicyDiff) -> Iterator[Change | list[Change] | str]:
+    """Changes in reading order, runs of unchanged clauses, and the heading that a change stands under."""
+    run: list[Change] = []
+    under = ""
+    for change in diff.changes:
+        if change.kind == "same":
+            run.append(change)
+            continue
+        if run:
+            yield run
+            run = []
+        clause = change.clause
+        if clause.kind == "heading":
+            under = " ".join(clause.text.split())
+        elif clause.heading != under:
+            under = clause.heading
+            if under:
+                yield under
+        yield change
+    if run:
+        yield run
+
+
+def _signed_labels(change: Change) -> list[tuple[str, str]]:
+    """Categories of a change; those that a clause in both versions gained or lost with a sign."""
+    if change.old is None or change.new is None:
+        return [("", name) for name in change.labels]
+    before, after = change.old.labels, change.new.labels
+    return [("-" if n not in after else "+" if n not in before else "", n) for n in change.labels]
+
+
+def _origin(change: Change) -> str:
+    """Where a moved clause stood before."""
+    if not (change.moved and change.old and change.new):
+        return ""
+    if change.old.heading == change.new.heading:
+        return "from elsewhere in this section"
+    return f"from “{change.old.heading}”" if change.old.heading else "from the beginning"
+
+
+# What the template is given -----------------------------------------------------------------------
+
+
+class _Shown(NamedTuple):
+    """A change as it is shown."""
+
+    kind: ChangeKind
+    sign: str
+    mark: _Mark
+    clause_kind: str
+    words: list[tuple[str, str, str]]
+    codes: str
+    labels: list[tuple[str, str]]
+    origin: str
+
+
+def _view(diff: PolicyDiff) -> dict[str, Any]:
+    titles = [_title(policy) for policy in (diff.old, diff.new)]
+    same_title = titles[0].casefold() == titles[1].casefold()
+    facts = [_facts(policy) for policy in (diff.old, diff.new)]
+    entries: list[tuple[str, Any]] = []
+    for entry in _entries(diff):
+        if isinstance(entry, str):
+            entries.append(("under", show(entry)))
+        elif isinstance(entry, list):
+            entries.append(("run", [(_mark(change.clause), change.clause.kind) for change in entry]))
+        else:
+            entries.append(("change", _shown(entry)))
+    rows = diff.categories
+    return {
+        "title": f"What changed in {titles[1]}" if same_title else f"From {titles[0]} to {titles[1]}",
+        "names": [_name(policy) for policy in (diff.old, diff.new)],
+        "facts": facts,
+        "counts": diff.counts,
+        "changed": CHANGED,
+        "signs": _SIGN,
+        "differs": diff.differs,
+        "total": len(diff.changes) - diff.counts["same"],
+        "categories": [(code, name, rows[name]) for code, name in CODES.items()],
+        "most": max(max(row["added"], row["removed"]) for row in rows.values()) or 1,
+        "fresh": [name for name, row in rows.items() if row["new"] and not row["old"]],
+        "silent": [name for name, row in rows.items() if row["old"] and not row["new"]],
+        "entries": entries,
+        "touched": [
+            (code, name, sum(code in shown.codes.split() for kind, shown in entries if kind == "change"))
+            for code, name in CODES.items()
+        ],
+        "version": __version__,
+    }
+
+
+def _shown(change: Change) -> _Shown:
+    signed = [(sign, CODE_OF[name]) for sign, name in _signed_labels(change)]
+    words = []
+    for op, text in change.words() if change.kind == "reworded" else ():
+        body = text.lstrip()
+        words.append((op, show(text[: len(text) - len(body)]), show(body)))
+    return _Shown(
+        change.kind,
+        _SIGN[change.kind],
+        _mark(change.clause),
+        change.clause.kind,
+        words,
+        " ".join(CODE_OF[name] for name in change.labels),
+        [pair for pair in signed if pair[0]],
+        show(_origin(change)),
+    )
