@@ -197,6 +197,7 @@ def diff(
     for name in (old, new):
         source = sys.stdin.buffer.read() if name == "-" else Path(name)
         policies.append(labeler.label(source, name=name, any_language=any_language))
+        _warn_if_other(policies[-1])
     found = differences.compare(*policies)
     if form == "html":
         out = out or Path(f"{_unique_stems(policies[1:])[0]}.diff.html")
