@@ -156,6 +156,67 @@ def batch(
 
 
 @app.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.option(
+    "--format", "-f", "form", type=click.Choice(["table", "html"]), default="table", show_default=True,
+    help="What to write.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="File.  [default: the terminal; NEW.diff.html in the current folder for html]",
+)  # fmt: skip
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if they differ.")
+@click.option("--model", metavar="DIR", help="Model folder, or MLflow URI.  [default: the one that ships]")
+@click.option("--any-language", is_flag=True, help="Compare text that is not English all the same.")
+def diff(
+    old: str,
+    new: str,
+    form: str,
+    as_json: bool,
+    out: Path | None,
+    exit_code: bool,
+    model: str | None,
+    any_language: bool,
+) -> None:
+    """Compare two policies: clauses added, removed, reworded and moved, with their categories.
+
+    OLD and NEW are HTML, text, Markdown or PDF files; one of them may be - for standard input.
+    """
+    from clausemark import diff as differences
+    from clausemark import outputs
+    from clausemark.predict import Labeler
+
+    if old == new == "-":
+        raise InputError("OLD and NEW cannot both be - (standard input)")
+    if as_json and form == "html":
+        raise InputError("--json and --format html exclude each other")
+    labeler = Labeler.load(model)
+    policies = []
+    for name in (old, new):
+        source = sys.stdin.buffer.read() if name == "-" else Path(name)
+        policies.append(labeler.label(source, name=name, any_language=any_language))
+        _warn_if_other(policies[-1])
+    found = differences.compare(*policies)
+    if form == "html":
+        out = out or Path(f"{_unique_stems(policies[1:])[0]}.diff.html")
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("w", encoding="utf-8", newline="") if out else contextlib.nullcontext(sys.stdout) as stream:
+        if form == "html":
+            stream.write(differences.render_diff(found))
+        elif as_json:
+            stream.write(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
+        else:
+            differences.print_diff(found, outputs.make_console(stream))
+    if out:
+        click.echo(f"wrote {out}", err=True)
+    if exit_code and found.differs:
+        sys.exit(1)
+
+
+@app.command()
 @click.argument("file", metavar="FILE")
 @click.option("--clause", "index", type=int, metavar="N", help="Number in the table of label, from 0.")
 @click.option("--category", metavar="NAME|CODE", help="Explain this one.  [default: each clause's primary]")

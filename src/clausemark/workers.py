@@ -189,6 +189,7 @@ def _work(pipe: Connection, place: MutableSequence[int], settings: Settings) -> 
         from clausemark.predict import Labeler
 
         labeler = Labeler.load(settings.model)
+        labeler.scorer  # noqa: B018 (made now, not in the time of the first page)
     except ClausemarkError as error:
         pipe.send(str(error))
         return
