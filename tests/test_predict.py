@@ -111,8 +111,9 @@ def test_records_and_frame_agree(labeler: Labeler) -> None:
     records, frame = policy.to_records(), policy.to_frame()
     assert list(records[0]) == [
         "doc", "index", "kind", "start", "end", "heading", "text", "primary", "labels", "scores",
+        "needs_review",
     ]  # fmt: skip
-    assert list(frame.columns) == [*list(records[0])[:-1], *CATEGORIES]
+    assert list(frame.columns) == [*list(records[0])[:-2], *CATEGORIES, "needs_review"]
     assert len(frame) == len(records) == 3
     assert frame["text"].tolist() == [record["text"] for record in records]
     assert frame["labels"].tolist() == [record["labels"] for record in records]

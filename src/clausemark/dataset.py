@@ -41,8 +41,9 @@ _CLAUSES: Final = pa.schema(
         ("heading", pa.string()),
         ("text", pa.string()),
         ("primary", _NAME),
-        ("labels", pa.list_(_NAME)),
+        ("labels", pa.list_(pa.string())),
         *((name, pa.float32()) for name in CATEGORIES),
+        ("needs_review", pa.bool_()),
     ]
 )
 DOCUMENTS: Final = pa.schema(
@@ -101,10 +102,6 @@ def clause_batch(policies: Sequence[Any], *, text: bool = True) -> pa.RecordBatc
     rows = [(policy.document.source, clause) for policy in policies for clause in policy.clauses]
     clauses = [clause for _, clause in rows]
     number = {name: i for i, name in enumerate(CATEGORIES)}
-    labels = [number[label] for clause in clauses for label in clause.labels]
-    offsets = [0]
-    for clause in clauses:
-        offsets.append(offsets[-1] + len(clause.labels))
     columns = {
         "doc": pa.array([source for source, _ in rows], pa.string()),
         "index": pa.array([clause.index for clause in clauses], pa.int32()),
@@ -114,8 +111,9 @@ def clause_batch(policies: Sequence[Any], *, text: bool = True) -> pa.RecordBatc
         "heading": pa.array([clause.heading for clause in clauses], pa.string()),
         "text": pa.array([clause.text for clause in clauses], pa.string()) if text else None,
         "primary": _names([number[clause.primary] for clause in clauses], CATEGORIES),
-        "labels": pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), _names(labels, CATEGORIES)),
+        "labels": pa.array([clause.labels for clause in clauses], pa.list_(pa.string())),
         **{name: pa.array([clause.scores[name] for clause in clauses], pa.float32()) for name in CATEGORIES},
+        "needs_review": pa.array([clause.needs_review for clause in clauses], pa.bool_()),
     }
     schema = clauses_schema(text)
     return pa.record_batch([columns[name] for name in schema.names], schema=schema)

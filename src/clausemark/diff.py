@@ -24,7 +24,7 @@ from scipy.sparse import csr_matrix
 
 from clausemark import __version__
 from clausemark.outputs import COLORS, printable
-from clausemark.page import _mark, _Mark, _render, _source, _title, show
+from clausemark.page import _Mark, _mark, _render, _source, _title, show
 from clausemark.predict import LabeledClause, LabeledPolicy
 from clausemark.taxonomy import CATEGORIES, CODE_OF, CODES
 

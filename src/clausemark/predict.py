@@ -113,15 +113,15 @@ class LabeledPolicy:
 
         Returns
         -------
-        pandas.DataFrame of shape (n_clauses, 9 + 12)
+        pandas.DataFrame of shape (n_clauses, 9 + 12 + 1)
             A row a clause: doc, index, kind, start, end, heading, text, primary, labels (list of
-            str), and a float64 column of calibrated probability for each category.
+            str), a float64 column of calibrated probability for each category, needs_review.
         """
         import pandas as pd
 
         columns = ["doc", "index", "kind", "start", "end", "heading", "text", "primary", "labels"]
-        rows = [{**{c: record[c] for c in columns}, **record["scores"]} for record in self.to_records()]
-        return pd.DataFrame(rows, columns=[*columns, *CATEGORIES])
+        rows = [{**record, **record["scores"]} for record in self.to_records()]
+        return pd.DataFrame(rows, columns=[*columns, *CATEGORIES, "needs_review"])
 
 
 class Labeler:
