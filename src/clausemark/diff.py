@@ -17,6 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -24,7 +25,7 @@ from scipy.sparse import csr_matrix
 
 from clausemark import __version__
 from clausemark.outputs import COLORS, printable
-from clausemark.page import _Mark, _mark, _render, _source, _title, show
+from clausemark.page import Mark, mark, render_template, show, source_name, title_of
 from clausemark.predict import LabeledClause, LabeledPolicy
 from clausemark.taxonomy import CATEGORIES, CODE_OF, CODES
 
@@ -53,7 +54,7 @@ _DEPTH: Final = 16
 _HIDDEN: Final = "\u00ad\u200b-\u200d\u2060\ufeff"
 _TOKEN: Final = re.compile(rf"[\w{_HIDDEN}]+(?:['’][\w{_HIDDEN}]+)*|[^\w\s]")
 _NOT_SEEN: Final = re.compile(f"[{_HIDDEN}]")
-_PLAIN: Final = str.maketrans("‘’‚‛“”„‟«»‐‑‒–—―−", "''''\"\"\"\"\"\"-------")
+_PLAIN: Final = str.maketrans("‘’‚‛“”„‟«»‐‑‒–—―−", '\'\'\'\'""""""-------')
 _NUMBER: Final = re.compile(r"\s*(?:section\s+)?(?:\d{1,2}(?:\.\d{1,2})*[.):]?|[a-z][.)])\s+(?=\S)", re.I)
 
 
@@ -159,9 +160,7 @@ class PolicyDiff:
         those that came to it or left it, because of other words in them or around them. So
         ``new == old + added + gained - removed - lost``.
         """
-        table = {
-            name: dict.fromkeys(("old", "new", *CHANGED, "gained", "lost"), 0) for name in CATEGORIES
-        }
+        table = {name: dict.fromkeys(("old", "new", *CHANGED, "gained", "lost"), 0) for name in CATEGORIES}
         for change in self.changes:
             before = change.old.labels if change.old else ()
             after = change.new.labels if change.new else ()
@@ -312,7 +311,7 @@ def render_diff(diff: PolicyDiff) -> str:
     str
         HTML. It loads nothing, and equal input gives equal output.
     """
-    return _render("diff.html", styles=("base.css", "diff.css"), script="diff.js", **_view(diff))
+    return render_template("diff.html", styles=("base.css", "diff.css"), script="diff.js", **_view(diff))
 
 
 # Pairs of clauses ---------------------------------------------------------------------------------
@@ -470,6 +469,7 @@ def _weighed(old: Sequence[LabeledClause], new: Sequence[LabeledClause]) -> tupl
 def _reworded(old: str, new: str) -> list[Words]:
     before, after = _pieces(old), _pieces(new)
     pairs = sorted(_align([_plain(p.strip()) for p in before], [_plain(p.strip()) for p in after]))
+    signs: tuple[Literal["-", "+", "="], ...] = ("-", "+", "=")
     steps: list[tuple[str, str, str]] = []  # removed, added, then kept
     i = j = 0
     for stop_old, stop_new in [*pairs, (len(before), len(after))]:
@@ -487,7 +487,7 @@ def _reworded(old: str, new: str) -> list[Words]:
     parts = (
         Words(op, text)
         for step in steps
-        for op, text in zip(("-", "+", "="), step, strict=True)
+        for op, text in zip(signs, step, strict=True)
         if text
     )  # fmt: skip
     return list(parts)
@@ -496,7 +496,7 @@ def _reworded(old: str, new: str) -> list[Words]:
 def _pieces(text: str) -> list[str]:
     """Words and signs, each with the white space before it; together they are the text."""
     starts = [0, *(found.end() for found in _TOKEN.finditer(text))]
-    pieces = [text[start:end] for start, end in zip(starts, starts[1:], strict=False)]
+    pieces = [text[start:end] for start, end in pairwise(starts)]
     return [*pieces[:-1], pieces[-1] + text[starts[-1] :]] if pieces else [text]
 
 
@@ -524,7 +524,7 @@ _STYLE: Final = {"added": "green", "removed": "red", "reworded": "yellow", "move
 
 
 def _name(policy: LabeledPolicy) -> str:
-    return _source(policy.document.source) or "standard input"
+    return source_name(policy.document.source) or "standard input"
 
 
 def _category_table(diff: PolicyDiff) -> RenderableType:
@@ -638,7 +638,7 @@ class _Shown(NamedTuple):
 
     kind: ChangeKind
     sign: str
-    mark: _Mark
+    mark: Mark
     clause_kind: str
     words: list[tuple[str, str, str]]
     codes: str
@@ -647,7 +647,7 @@ class _Shown(NamedTuple):
 
 
 def _view(diff: PolicyDiff) -> dict[str, Any]:
-    titles = [_title(policy) for policy in (diff.old, diff.new)]
+    titles = [title_of(policy) for policy in (diff.old, diff.new)]
     same_title = titles[0].casefold() == titles[1].casefold()
     facts = [_facts(policy) for policy in (diff.old, diff.new)]
     entries: list[tuple[str, Any]] = []
@@ -655,7 +655,7 @@ def _view(diff: PolicyDiff) -> dict[str, Any]:
         if isinstance(entry, str):
             entries.append(("under", show(entry)))
         elif isinstance(entry, list):
-            entries.append(("run", [(_mark(change.clause), change.clause.kind) for change in entry]))
+            entries.append(("run", [(mark(change.clause), change.clause.kind) for change in entry]))
         else:
             entries.append(("change", _shown(entry)))
     rows = diff.categories
@@ -683,14 +683,14 @@ def _view(diff: PolicyDiff) -> dict[str, Any]:
 
 def _shown(change: Change) -> _Shown:
     signed = [(sign, CODE_OF[name]) for sign, name in _signed_labels(change)]
-    words = []
+    words: list[tuple[str, str, str]] = []
     for op, text in change.words() if change.kind == "reworded" else ():
         body = text.lstrip()
         words.append((op, show(text[: len(text) - len(body)]), show(body)))
     return _Shown(
         change.kind,
         _SIGN[change.kind],
-        _mark(change.clause),
+        mark(change.clause),
         change.clause.kind,
         words,
         " ".join(CODE_OF[name] for name in change.labels),

@@ -73,7 +73,7 @@ _LETTERS: Final = "abcdefghijkl"
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
+class Mark:
     """A clause as it is shown."""
 
     index: int
@@ -90,7 +90,7 @@ class _Item:
 
     marker: str
     row: bool
-    marks: list[_Mark] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class _Category:
     count: int
     share: float
     sure: int
-    quotes: list[_Mark]
+    quotes: list[Mark]
 
 
 def render_page(
@@ -147,7 +147,7 @@ def render_page(
         },
     }
     styles = ("base.css", "policy.css")
-    return _render("policy.html", styles=styles, script="policy.js", data=data, **_view(policy))
+    return render_template("policy.html", styles=styles, script="policy.js", data=data, **_view(policy))
 
 
 def render_fragment(policy: LabeledPolicy) -> str:
@@ -160,9 +160,14 @@ def render_fragment(policy: LabeledPolicy) -> str:
     Returns
     -------
     str
-        One element with its own style, without script and without ids, in a box that scrolls.
+        One element with its own style, without script and without ids, in a box that scrolls. The
+        style reaches nothing but fragments with this very style.
     """
-    return _environment().get_template("fragment.html").render(style=_style("base.css"), **_view(policy))
+    style = _style("base.css")
+    # A class after the style: no other page, and no cell of another clausemark, is styled by it.
+    name = "cm-" + hashlib.sha256(style.encode()).hexdigest()[:8]
+    template = environment().get_template("fragment.html")
+    return template.render(style=style.replace(".cm", f".{name}"), root=name, **_view(policy))
 
 
 def is_uncertain(clause: LabeledClause) -> bool:
@@ -198,17 +203,80 @@ def show(text: str) -> str:
     return _UNSEEN.sub("\ufffd", text)
 
 
+def source_name(source: str) -> str:
+    """Name a document without the folders of somebody's machine; addresses stay whole.
+
+    Parameters
+    ----------
+    source : str
+
+    Returns
+    -------
+    str
+        At most 120 characters; empty for standard input.
+    """
+    name = source if re.match(r"https?://", source) else PurePath(source.replace("\\", "/")).name
+    return "" if name == "-" else _shorten(show(name), 120)
+
+
+def render_template(template: str, *, styles: Sequence[str], script: str | None, **context: Any) -> str:
+    """Render a whole page: a template that extends ``base.html``.
+
+    Parameters
+    ----------
+    template : str
+        Its name in the folder of templates, as the names that follow.
+    styles : sequence of str
+        Style sheets, in their order.
+    script : str, optional
+        The page's script.
+    **context
+        What the template is given.
+
+    Returns
+    -------
+    str
+        HTML whose content security policy lets these styles and this script run, and no other.
+    """
+    style, code = _style(*styles), _text(script) if script else ""
+    return (
+        environment()
+        .get_template(template)
+        .render(style=style, script=code, style_hash=_digest(style), script_hash=_digest(code), **context)
+    )
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates, with autoescape and the filters ``quote`` and ``percent``.
+
+    Returns
+    -------
+    jinja2.Environment
+    """
+    templates = Environment(
+        loader=PackageLoader("clausemark"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["quote"] = lambda text: _shorten(" ".join(text.split()), _QUOTE_CHARS)
+    templates.filters["percent"] = lambda share: "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+    return templates
+
+
 # What the templates are given -----------------------------------------------------------------
 
 
 def _view(policy: LabeledPolicy) -> dict[str, Any]:
     """Everything that a template shows of a policy."""
-    marks = [_mark(clause) for clause in policy.clauses]
+    marks = [mark(clause) for clause in policy.clauses]
     categories = _categories(policy, marks)
     language = policy.document.language
     return {
-        "title": _title(policy),
-        "source": _source(policy.document.source),
+        "title": title_of(policy),
+        "source": source_name(policy.document.source),
         "language": language if re.fullmatch(r"[a-z]{2,3}", language) else "en",
         "words": sum(len(clause.text.split()) for clause in policy.clauses),
         "clauses": len(marks),
@@ -222,13 +290,13 @@ def _view(policy: LabeledPolicy) -> dict[str, Any]:
     }
 
 
-def _mark(clause: LabeledClause) -> _Mark:
+def mark(clause: LabeledClause) -> Mark:
     # Scores in hundredths, "a97d2": only what can be seen in a bar is worth its bytes.
     scores = (
         (letter, round(100 * clause.scores.get(name, 0.0)))
         for letter, name in zip(_LETTERS, CODE_OF, strict=True)
     )
-    return _Mark(
+    return Mark(
         clause.index,
         show(clause.text),
         CODE_OF[clause.primary],
@@ -238,7 +306,7 @@ def _mark(clause: LabeledClause) -> _Mark:
     )
 
 
-def _categories(policy: LabeledPolicy, marks: Sequence[_Mark]) -> list[_Category]:
+def _categories(policy: LabeledPolicy, marks: Sequence[Mark]) -> list[_Category]:
     total = sum(len(clause.text) for clause in policy.clauses) or 1
     found = []
     for code, name in CODES.items():
@@ -266,7 +334,7 @@ def _categories(policy: LabeledPolicy, marks: Sequence[_Mark]) -> list[_Category
     return found
 
 
-def _parts(policy: LabeledPolicy, marks: Sequence[_Mark]) -> list[_Part]:
+def _parts(policy: LabeledPolicy, marks: Sequence[Mark]) -> list[_Part]:
     """Rebuild headings, paragraphs and lists from the clauses and from what lies between them."""
     text, blocks = policy.document.text, policy.document.blocks
     starts = [block.start for block in blocks]
@@ -302,57 +370,24 @@ def _parts(policy: LabeledPolicy, marks: Sequence[_Mark]) -> list[_Part]:
     return parts
 
 
-def _title(policy: LabeledPolicy) -> str:
+def title_of(policy: LabeledPolicy) -> str:
     headings = (clause.text for clause in policy.clauses if clause.kind == "heading")
-    title = policy.document.title or next(headings, "") or _source(policy.document.source)
+    title = policy.document.title or next(headings, "") or source_name(policy.document.source)
     return _shorten(show(" ".join(title.split())), 160) or "Privacy policy"
-
-
-def _source(source: str) -> str:
-    """Name of a document without the folders of somebody's machine; addresses stay whole."""
-    name = source if re.match(r"https?://", source) else PurePath(source.replace("\\", "/")).name
-    return "" if name == "-" else _shorten(show(name), 120)
 
 
 def _shorten(text: str, size: int) -> str:
     return text if len(text) <= size else text[: size - 1].rstrip() + "…"
 
 
-# The frame that all pages share ---------------------------------------------------------------
-
-
-def _render(template: str, *, styles: Sequence[str], script: str | None, **context: Any) -> str:
-    """Render a page that extends ``base.html``."""
-    style, code = _style(*styles), _text(script) if script else ""
-    return (
-        _environment()
-        .get_template(template)
-        .render(style=style, script=code, style_hash=_digest(style), script_hash=_digest(code), **context)
-    )
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("clausemark"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["quote"] = lambda text: _shorten(" ".join(text.split()), _QUOTE_CHARS)
-    environment.filters["percent"] = lambda share: "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
-    return environment
-
-
 @cache
 def _style(*names: str) -> str:
-    return "\n".join(_environment().get_template(name).render(palette=PALETTE) for name in names)
+    return "\n".join(environment().get_template(name).render(palette=PALETTE) for name in names)
 
 
 @cache
 def _text(name: str) -> str:
-    return _environment().get_template(name).render()
+    return environment().get_template(name).render()
 
 
 def _digest(content: str) -> str:

@@ -123,6 +123,12 @@ class LabeledPolicy:
         rows = [{**record, **record["scores"]} for record in self.to_records()]
         return pd.DataFrame(rows, columns=[*columns, *CATEGORIES, "needs_review"])
 
+    def _repr_html_(self) -> str:
+        """Show the policy in a notebook, every clause marked with its categories."""
+        from clausemark.page import render_fragment
+
+        return render_fragment(self)
+
 
 class Labeler:
     """Labels documents with a trained model.

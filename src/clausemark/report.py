@@ -29,7 +29,7 @@ from clausemark import __version__
 from clausemark.clauses import ClauseKind
 from clausemark.documents import Document
 from clausemark.errors import InputError
-from clausemark.page import UNCERTAIN_BELOW, UNCERTAIN_MARGIN, _render, _source, render_page, show
+from clausemark.page import UNCERTAIN_BELOW, UNCERTAIN_MARGIN, render_page, render_template, show, source_name
 from clausemark.predict import LabeledClause, LabeledPolicy
 from clausemark.taxonomy import CATEGORIES, CODE_OF
 
@@ -288,7 +288,7 @@ def render_report(report: CrawlReport) -> str:
     str
         HTML without script that loads nothing; equal figures give equal output.
     """
-    return _render("report.html", styles=("base.css", "report.css"), script=None, **_view(report))
+    return render_template("report.html", styles=("base.css", "report.css"), script=None, **_view(report))
 
 
 # The dataset --------------------------------------------------------------------------------------
@@ -823,7 +823,7 @@ def _view(report: CrawlReport) -> dict[str, Any]:
             if report.outliers[kind]
         ],
         "show": show,
-        "source": _source,
+        "source": source_name,
         "complete": report.manifest.get("complete", True) is not False,
         "model": show(str(_inner(report.manifest, "model")))[:12],
         "uncertain_below": UNCERTAIN_BELOW,

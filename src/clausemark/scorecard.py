@@ -26,7 +26,7 @@ from clausemark.evaluation import (
     predictions,
 )
 from clausemark.model import Model
-from clausemark.page import _environment, _render, show
+from clausemark.page import environment, render_template, show
 from clausemark.predict import Labeler
 from clausemark.taxonomy import CATEGORIES, CODE_OF
 
@@ -94,7 +94,7 @@ def write_scorecard(
         for path in (sorted(Path(plots).glob("*.png")) if plots else [])
     ]
     written = [folder / "README.md", folder / "index.html"]
-    text = _environment().get_template("scorecard.md").render(pictures=pictures, **view) + "\n"
+    text = environment().get_template("scorecard.md").render(pictures=pictures, **view) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, content in zip(written, (text, _page(view)), strict=True):
@@ -191,7 +191,7 @@ def top_terms(model: Model, most: int = _TERMS) -> dict[str, list[tuple[str, flo
 
 def _page(view: Mapping[str, Any]) -> str:
     styles = ("base.css", "report.css")
-    return _render("scorecard.html", styles=styles, script=None, **view)
+    return render_template("scorecard.html", styles=styles, script=None, **view)
 
 
 def _view(
