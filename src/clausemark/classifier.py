@@ -23,12 +23,12 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold
-from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from clausemark.context import HEADING, INTRODUCTIONS, Surroundings, affine, combine, neighbourhood
 from clausemark.features import as_frame, make_features, surroundings_of
+from clausemark.svm import LinearScores
 from clausemark.taxonomy import CATEGORIES
 
 #: Share of the clauses under a heading or lead-in from which on it announces their category.
@@ -54,6 +54,8 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         Smallest number of clauses that an n-gram occurs in.
     C : float
         Inverse regularisation of the linear support vector machines of stage 1.
+    prior : float
+        How much counts what an n-gram tells by itself (`clausemark.svm.LinearScores`).
     context_C : float
         Inverse regularisation of the logistic regression of stage 2 for clauses in context; 0 reads
         every clause alone.
@@ -102,6 +104,7 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         char_ngrams: int = 5,
         min_df: int = 3,
         C: float = 0.3,
+        prior: float = 1.0,
         context_C: float = 0.01,
         thresholds: str = "tuned",
         folds: int = 5,
@@ -113,6 +116,7 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         self.char_ngrams = char_ngrams
         self.min_df = min_df
         self.C = C
+        self.prior = prior
         self.context_C = context_C
         self.thresholds = thresholds
         self.folds = folds
@@ -127,6 +131,7 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         primary: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
+        context_weight: ArrayLike | None = None,
     ) -> ClauseClassifier:
         """Train on annotated clauses.
 
@@ -142,6 +147,9 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
             Policy of each clause. Folds never part a group.
         sample_weight : array-like of shape (n_clauses,), optional
             How much each clause counts; one of 0 is context for its neighbours only.
+        context_weight : array-like of shape (n_clauses,), optional
+            The same for stage 2, calibration and thresholds, which learn the habits of annotators;
+            by default `sample_weight`.
 
         Returns
         -------
@@ -157,9 +165,10 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         targets = self._targets(y, len(frame))
         if self.thresholds not in ("tuned", "half"):
             raise ValueError(f"thresholds is 'tuned' or 'half', not {self.thresholds!r}")
-        weight = np.ones(len(frame)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
-        if weight.shape != (len(frame),) or not weight.any():
-            raise ValueError(f"sample_weight needs {len(frame)} weights, not all of them zero")
+        own_weight = _weights("sample_weight", sample_weight, len(frame))
+        weight = own_weight
+        if context_weight is not None:
+            weight = _weights("context_weight", context_weight, len(frame))
         splits = self._splits(len(frame), groups)
         around = surroundings_of(frame)
         self.n_features_in_ = 1
@@ -167,11 +176,11 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         # Vocabulary and idf know no labels: they are learnt once, the folds share them.
         features = csr_matrix(self.features_.fit_transform(frame))
         aims = targets if primary is None else np.hstack([targets, _indicators(primary, targets.shape[1])])
-        announced, introduces = announcements(targets, weight > 0, around)
+        announced, introduces = announcements(targets, own_weight, around)
         everything = np.arange(len(frame))
-        fitted = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fit_scores)(LinearScores(self.C, self.seed), features, y, w, rows)
-            for y, w in ((aims, weight), (announced, introduces * weight.max()))
+        fitted = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            delayed(_fit_scores)(LinearScores(self.C, self.prior, self.seed), features, y, w, rows)
+            for y, w in ((aims, own_weight), (announced, introduces))
             for rows in (everything, *(train for train, _ in splits))
         )
         (self.says_, *says), (self.announces_, *announces) = (
@@ -330,82 +339,51 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-class LinearScores(ClassifierMixin, BaseEstimator):
-    """One linear support vector machine an output, kept as one weight matrix.
-
-    Parameters
-    ----------
-    C : float
-        Inverse regularisation.
-    seed : int
-
-    Attributes
-    ----------
-    coef_ : ndarray of shape (n_outputs, n_features), float32
-        Rounded to what a float16 holds, so that a saved model need not be larger.
-    intercept_ : ndarray of shape (n_outputs,), float32
-        An output that no clause has (or all have) gets zero weights and intercept -1 (or 1).
-    """
-
-    def __init__(self, C: float = 0.3, seed: int = 0) -> None:
-        self.C = C
-        self.seed = seed
-
-    def fit(self, X: csr_matrix, y: Ints, sample_weight: NDArray[np.float64] | None = None) -> LinearScores:
-        """Train on features of shape (n_clauses, n_features), indicators (n_clauses, n_outputs)."""
-        counts = slice(None) if sample_weight is None else np.flatnonzero(sample_weight)
-        X, y = X[counts], y[counts]
-        weight = None if sample_weight is None else sample_weight[counts]
-        self.coef_ = np.zeros((y.shape[1], X.shape[1]), dtype=np.float32)
-        self.intercept_ = np.full(y.shape[1], -1, dtype=np.float32)
-        for k in range(y.shape[1]) if len(y) else ():
-            if y[:, k].min() == y[:, k].max():
-                self.intercept_[k] = 1 if y[0, k] else -1
-                continue
-            svm = LinearSVC(C=self.C, random_state=self.seed).fit(X, y[:, k], sample_weight=weight)
-            self.coef_[k], self.intercept_[k] = svm.coef_[0].astype(np.float16), svm.intercept_[0]
-        return self
-
-    def decision_function(self, X: csr_matrix) -> Floats:
-        """Score features; shape (n_clauses, n_outputs), float32."""
-        return np.asarray(X @ self.coef_.T + self.intercept_, dtype=np.float32)
-
-
 def _fit_scores(
     model: LinearScores, features: csr_matrix, y: Ints, weight: NDArray[np.float64], rows: Ints
 ) -> LinearScores:
     return model.fit(features[rows], y[rows], weight[rows])
 
 
+def _weights(name: str, given: ArrayLike | None, count: int) -> NDArray[np.float64]:
+    weight = np.ones(count) if given is None else np.asarray(given, dtype=float)
+    if weight.shape != (count,) or not weight.any() or weight.min() < 0:
+        raise ValueError(f"{name} needs {count} weights of 0 or more, not all of them 0")
+    return weight
+
+
 def _indicators(primary: ArrayLike, classes: int) -> Ints:
     return np.asarray(np.asarray(primary)[:, None] == np.arange(classes), dtype=np.int64)
 
 
-def announcements(targets: Ints, annotated: NDArray[np.bool_], around: Surroundings) -> tuple[Ints, Ints]:
+def announcements(
+    targets: Ints, weight: NDArray[np.float64], around: Surroundings
+) -> tuple[Ints, NDArray[np.float64]]:
     """Tell which categories each heading and lead-in announces.
 
     Parameters
     ----------
     targets : ndarray of shape (n_clauses, n_classes), int64
-    annotated : ndarray of shape (n_clauses,), bool
-        Whether the targets of a clause are known.
+    weight : ndarray of shape (n_clauses,), float64
+        How much each clause counts; 0 where its targets are not known.
     around : Surroundings
 
     Returns
     -------
     announced : ndarray of shape (n_clauses, n_classes), int64
         1 where at least `ANNOUNCED` of the clauses introduced, other than headings, have the category.
-    introduces : ndarray of shape (n_clauses,), int64
-        1 for clauses that introduce an annotated one.
+    introduces : ndarray of shape (n_clauses,), float64
+        Mean weight of the clauses that count among those introduced; 0 if there are none.
     """
-    total, count = np.zeros(targets.shape), np.zeros(len(targets))
+    total, count, weights = np.zeros(targets.shape), np.zeros(len(targets)), np.zeros(len(targets))
     for name in INTRODUCTIONS:
         by = getattr(around, name)
-        rows = np.flatnonzero((by >= 0) & annotated & (around.kind != HEADING))
+        rows = np.flatnonzero((by >= 0) & (weight > 0) & (around.kind != HEADING))
         np.add.at(total, by[rows], targets[rows])
         np.add.at(count, by[rows], 1)
-    shares = total / np.maximum(count, 1)[:, None]
-    return (shares >= ANNOUNCED).astype(np.int64), (count > 0).astype(np.int64)
+        np.add.at(weights, by[rows], weight[rows])
+    count = np.maximum(count, 1)
+    return (total / count[:, None] >= ANNOUNCED).astype(np.int64), weights / count
 
 
 def fit_logistic(X: Floats, y: Ints, C: float, weight: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -490,6 +468,9 @@ def fit_calibration(scores: Floats, targets: Ints, weight: NDArray[np.float64]) 
         sigmoid = LogisticRegression(C=1e3, solver="newton-cholesky")
         sigmoid.fit(scores[:, [k]], targets[:, k], sample_weight=weight)
         found[k] = sigmoid.coef_[0, 0], sigmoid.intercept_[0]
+        if found[k, 0] <= 0:  # no better than chance out of fold: the order of scores is kept all the same
+            share = np.average(targets[:, k], weights=weight)
+            found[k] = 0.01, np.log(share / (1 - share))
     return found
 
 

@@ -24,6 +24,7 @@ FIELDS: Final = (
     "heading",  # the heading that it stands under; of a heading the one above
     "lead_in",  # the sentence that introduces the list of an item
     "paragraph",  # mean of the others in its paragraph
+    "strongest",  # of each score the highest in its paragraph, be it its own
     "section",  # mean of the others under its heading
     "content",  # of a heading: mean of the clauses under it
 )  # fmt: skip
@@ -171,11 +172,13 @@ def neighbourhood(said: Floats, announced: Floats, around: Surroundings) -> Floa
     -------
     ndarray of shape (n_clauses, n_columns), float32
         `said` of each of `FIELDS`, `announced` of each of `INTRODUCTIONS`, then `SHAPES`; zero where
-        there is no such neighbour; see `columns`. All of it is linear in `said` and `announced`.
+        there is no such neighbour; see `columns`. All of it is linear in `said` and `announced`, but
+        for the choice of the strongest.
     """
     parts = {name: _take(said, rows) for name, rows in _rows(around).items()}
     for name, (first, last, without) in _ranges(around).items():
         parts[name] = _mean(said, first, last, without)
+    parts["strongest"] = _highest(said, around)
     blocks = [parts[name] for name in FIELDS]
     blocks += [_take(announced, getattr(around, name)) for name in INTRODUCTIONS]
     return np.hstack([*blocks, shapes(around)], dtype=np.float32)
@@ -209,28 +212,36 @@ def affine(X: Floats, weights: Floats) -> Floats:
     return np.asarray(X @ weights[:-1] + weights[-1])
 
 
-def sources(around: Surroundings, row: int) -> dict[str, dict[int, float]]:
+def sources(said: Floats, around: Surroundings, row: int) -> dict[str, dict[int, Floats]]:
     """Name the clauses that a clause looks at, and how much each counts.
 
     Parameters
     ----------
+    said : ndarray of shape (n_clauses, n_said), float32
+        As for `neighbourhood`; it tells which clauses are the strongest.
     around : Surroundings
     row : int
 
     Returns
     -------
-    dict of str to dict of int to float
-        Field -> row -> share, for the fields of `FIELDS` that the clause has. Shares of a field add
-        up to one.
+    dict of str to dict of int to ndarray of shape (n_said,), float32
+        Field -> row -> share in each score, for the fields of `FIELDS` that the clause has. Shares of
+        a field add up to one.
     """
     found = {}
+    every = np.ones(said.shape[1], np.float32)
     for name, rows in _rows(around).items():
         if rows[row] >= 0:
-            found[name] = {int(rows[row]): 1.0}
+            found[name] = {int(rows[row]): every}
     for name, (first, last, without) in _ranges(around).items():
         members = [i for i in range(first[row], last[row] + 1) if not (without[row] and i == row)]
         if members:
-            found[name] = dict.fromkeys(members, 1 / len(members))
+            found[name] = dict.fromkeys(members, every / np.float32(len(members)))
+    start = int(around.first[row])
+    winners = start + said[start : around.last[row] + 1].argmax(axis=0)
+    found["strongest"] = {
+        int(winner): (winners == winner).astype(np.float32) for winner in np.unique(winners)
+    }
     return {name: found[name] for name in FIELDS if name in found}
 
 
@@ -296,3 +307,11 @@ def _mean(scores: Floats, first: Ints, last: Ints, without: Ints) -> Floats:
     count = last - first + 1 - without
     total = sums[last + 1] - sums[first] - scores * without[:, None]
     return np.asarray(total / np.maximum(count, 1)[:, None] * (count > 0)[:, None], dtype=np.float32)
+
+
+def _highest(scores: Floats, around: Surroundings) -> Floats:
+    """Highest of each score in each paragraph."""
+    bounds = np.column_stack([around.first, around.last + 1])
+    bounds, place = np.unique(bounds, axis=0, return_inverse=True)
+    padded = np.vstack([scores, np.zeros_like(scores[:1])])  # a bound may be the end
+    return np.asarray(np.maximum.reduceat(padded, bounds.ravel())[::2][place.ravel()])

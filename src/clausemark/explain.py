@@ -1,8 +1,8 @@
 """Explanations: why a clause got its score, feature by feature, exactly.
 
-Both stages of the model are linear, so a score is a sum over the n-grams of the clause and of those
-around it: TF-IDF value times the weight that the two stages give together; and an intercept. Nothing
-is estimated or sampled here.
+Both stages of the model are linear, but for the choice of the strongest clause of a paragraph, so a
+score is a sum over the n-grams of the clause and of those around it: TF-IDF value times the weight that
+the two stages give together; and an intercept. Nothing is estimated or sampled here.
 
 >>> from clausemark import Labeler
 >>> from clausemark.explain import explain
@@ -183,7 +183,9 @@ class Explainer:
         if not self.clauses:
             return
         self._chances = labeler.probabilities(self.clauses)
-        self._features = labeler.scorer.features([clause.text for clause in self.clauses])
+        texts = [clause.text for clause in self.clauses]
+        self._features = labeler.scorer.features(texts)
+        self._said = labeler.scorer.say(texts)[:, : len(self._model.alone) - 1]
         self._around = surroundings(self.clauses)
         self._shapes = shapes(self._around)
         blocks = self._model.blocks
@@ -259,22 +261,24 @@ class Explainer:
         bias = self._model.intercepts.astype(np.float64)
         maps, shape, intercept = self._maps(k, bool(self._around.alone[index]))
         indptr, indices, data = self._features
+        told = len(bias) - self._said.shape[1]
         found: list[tuple[Ints, Ints, Floats]] = []
         properties = dict(zip(SHAPES, (shape * self._shapes[index]).tolist(), strict=True))
-        for field, shares in sources(self._around, index).items():
+        for field, shares in sources(self._said, self._around, index).items():
             if field not in maps:
                 continue
             intercept += float(bias @ maps[field])  # what an empty clause would say there
-            rows = np.concatenate([indices[indptr[row] : indptr[row + 1]] for row in shares])
-            value = np.concatenate(
-                [data[indptr[row] : indptr[row + 1]] * share for row, share in shares.items()]
-            )
-            terms, place = np.unique(rows, return_inverse=True)
-            value = np.bincount(place, weights=value, minlength=len(terms)) * (
-                self._weights[terms] @ maps[field]
-            )
+            rows = [indices[indptr[row] : indptr[row + 1]] for row in shares]
+            terms, place = np.unique(np.concatenate(rows), return_inverse=True)
+            parts = [
+                data[indptr[row] : indptr[row + 1]]
+                * (self._weights[heard] @ (maps[field] * np.pad(share, (0, told), mode="edge")))
+                for heard, (row, share) in zip(rows, shares.items(), strict=True)
+            ]
+            value: Floats = np.zeros(len(terms))
+            np.add.at(value, place, np.concatenate(parts))
             block = np.searchsorted(self._ends, terms, side="right")
-            found.append((FIELDS.index(field) * len(self._ends) + block, terms, value))
+            found.append((FIELDS.index(field) * len(self._ends) + block, terms.astype(np.int64), value))
         # That there are neighbours at all says nothing; with what they say it makes the intercept.
         intercept += fsum(value for name, value in properties.items() if name.startswith("has "))
         there = [

@@ -39,7 +39,7 @@ TOKEN: Final = r"(?u)\b\w+(?:['’]\w+)*\b"
 #: Shortest n-gram of characters.
 SHORTEST: Final = 3
 
-FORMAT: Final = "clausemark-model/2"
+FORMAT: Final = "clausemark-model/3"
 _FILES: Final = ("README.md", "idf.npy", "maps.npy", "vocabulary.json", "weights.npy")
 
 Floats = NDArray[np.float32]
@@ -252,8 +252,9 @@ def restore(model: Model) -> ClauseClassifier:
     ModelError
         If it has parameters or blocks of features that this clausemark does not know.
     """
-    from clausemark.classifier import ClauseClassifier, LinearScores
+    from clausemark.classifier import ClauseClassifier
     from clausemark.features import WEIGHTS, as_frame, make_features
+    from clausemark.svm import LinearScores
 
     scales, longest = ({n: getattr(b, of) for n, b in model.blocks.items()} for of in ("scale", "longest"))
     try:
@@ -275,7 +276,7 @@ def restore(model: Model) -> ClauseClassifier:
     coef = np.vstack([part.weights for part in model.blocks.values()]).T
     ends = len(model.intercepts) - len(CATEGORIES)
     for name, rows in (("says_", slice(ends)), ("announces_", slice(ends, None))):
-        scores = LinearScores(classifier.C, classifier.seed)
+        scores = LinearScores(classifier.C, classifier.prior, classifier.seed)
         scores.coef_ = np.ascontiguousarray(coef[rows])
         scores.intercept_ = model.intercepts[rows]
         setattr(classifier, name, scores)

@@ -20,6 +20,8 @@ from clausemark.taxonomy import CATEGORIES
 
 #: Parameter that weighs the corpora.
 CORPORA: Final = "corpora"
+#: Stages of the model, for which a corpus may weigh differently.
+STAGES: Final = ("clause", "context")
 
 
 @dataclass(frozen=True)
@@ -79,20 +81,21 @@ def training_set(policies: Sequence[Policy]) -> TrainingSet:
 
 def weights_of(
     policies: Sequence[Policy], parameters: Mapping[str, Any] | None = None
-) -> NDArray[np.float64]:
+) -> dict[str, NDArray[np.float64]]:
     """Weigh the clauses of several corpora, whose annotators had habits of their own.
 
     Parameters
     ----------
     policies : sequence of Policy
     parameters : mapping, optional
-        Of which `CORPORA` counts: source of a policy -> weight of its clauses; 1 for a source that is
-        not named.
+        Of which `CORPORA` counts: source of a policy -> weight of its clauses, or a mapping of stage
+        to weight; 1 for what is not named. Stage "clause" learns what words mean, stage "context" the
+        habits of annotators: which of the things said together get a label.
 
     Returns
     -------
-    ndarray of shape (n_clauses,), float64
-        Zero for clauses without a label.
+    dict of str to ndarray of shape (n_clauses,), float64
+        For each of `STAGES`; zero for clauses without a label.
 
     Raises
     ------
@@ -105,18 +108,26 @@ def weights_of(
         raise InputError(
             f"{CORPORA} maps sources of policies to weights, as {sources[0]}: 0.5; not {given!r}"
         )
-    for source, weight in given.items():
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight < 0:
-            raise InputError(f"{CORPORA}.{source} is a weight of 0 or more, not {weight!r}")
+    weights = {stage: dict.fromkeys(sources, 1.0) for stage in STAGES}
+    for source, value in given.items():
         if source not in sources:
             raise InputError(f"{CORPORA}: no policy is from {source!r}; there are {', '.join(sources)}")
-    return np.array(
-        [
-            float(given.get(policy.metadata.get("source", ""), 1)) if clause.labels else 0.0
-            for policy in policies
-            for clause in policy.clauses
-        ]
-    )
+        for stage, weight in (value if isinstance(value, Mapping) else dict.fromkeys(STAGES, value)).items():
+            if stage not in STAGES:
+                raise InputError(f"{CORPORA}.{source}: no stage {stage!r}; there are {', '.join(STAGES)}")
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight < 0:
+                raise InputError(f"{CORPORA}.{source} is a weight of 0 or more, not {weight!r}")
+            weights[stage][source] = float(weight)
+    return {
+        stage: np.array(
+            [
+                by_source[str(policy.metadata.get("source", ""))] if clause.labels else 0.0
+                for policy in policies
+                for clause in policy.clauses
+            ]
+        )
+        for stage, by_source in weights.items()
+    }
 
 
 def train(
@@ -157,7 +168,8 @@ def train(
                 data.targets,
                 primary=data.primary,
                 groups=data.groups,
-                sample_weight=weights,
+                sample_weight=weights["clause"],
+                context_weight=weights["context"],
             )
     except ValueError as error:
         raise InputError(f"training failed: {error}") from error
