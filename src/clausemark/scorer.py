@@ -20,7 +20,7 @@ from threading import Lock
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import float32, float64, int64, njit, types, uint64
+from numba import float32, float64, int32, int64, njit, types, uint64
 from numpy.typing import NDArray
 
 from clausemark.clauses import Clause
@@ -35,8 +35,6 @@ CHARACTERS: Final = 1 << 20
 WORDS: Final = 1 << 17
 
 _FREE: Final = np.uint64(2**64 - 1)
-#: Marks an n-gram that occurs earlier in its word.
-_AGAIN: Final = np.uint32(2**31)
 #: A code point is a node of its own: the first of every n-gram of characters.
 _CODE_POINTS: Final = 0x110000
 #: 1 where a code point is white space; there is none beyond.
@@ -86,8 +84,10 @@ class Terms(NamedTuple):
     scale: float
     idf: Floats
     weights: Floats  # (n_terms, n_scores)
-    times: NDArray[np.int32]  # in the clause at hand; zero between clauses
-    apart: NDArray[np.float64]  # what a term of several words would count, were they alone; or zero
+    # Of the clause at hand; zero between clauses:
+    times: NDArray[np.int32]  # how often a term occurs; of characters, one that several words have
+    seen: NDArray[np.int32]  # the last word that has the term, counted from 1
+    apart: NDArray[np.float64]  # what a term of several words would count, were they alone
 
 
 class Words(NamedTuple):
@@ -95,9 +95,9 @@ class Words(NamedTuple):
 
     size: NDArray[np.int64]  # how many there are
     slots: NDArray[np.uint64]  # hash of a word and its number, or free; a power of two of them
-    ends: NDArray[np.int64]  # (n_words + 1, 3): where its characters, n-grams and tokens end
+    ends: NDArray[np.uint32]  # (n_words + 1, 3): where its characters, n-grams and tokens end
     characters: NDArray[np.uint32]
-    ngrams: NDArray[np.uint32]  # terms, marked where the word has had them; unsigned spares a test of sign
+    ngrams: NDArray[np.uint32]  # terms; unsigned spares a test of sign
     tokens: NDArray[np.uint32]  # symbols
     sums: Floats  # (n_words, n_scores): idf * weights of its distinct n-grams
     squares: NDArray[np.float64]  # idf² of these
@@ -105,12 +105,13 @@ class Words(NamedTuple):
 
 
 _F32, _F32S, _F64 = types.float32[::1], types.float32[:, ::1], types.float64[::1]
-_I32, _I64, _I64S = types.int32[::1], types.int64[::1], types.int64[:, ::1]
-_U32, _U64, _U64S = types.uint32[::1], types.uint64[::1], types.uint64[:, ::1]
+_I32, _I64 = types.int32[::1], types.int64[::1]
+_U32, _U32S, _U64, _U64S = types.uint32[::1], types.uint32[:, ::1], types.uint64[::1], types.uint64[:, ::1]
+_CODES = types.Array(types.uint32, 1, "C", readonly=True)
 _BOOL = types.boolean
 _TRIE = types.NamedTuple((types.int64, _U64S), Trie)
-_TERMS = types.NamedTuple((_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32, _F64), Terms)
-_WORDS = types.NamedTuple((_I64, _U64, _I64S, _U32, _U32, _U32, _F32S, _F64, _I32), Words)
+_TERMS = types.NamedTuple((_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32, _I32, _F64), Terms)
+_WORDS = types.NamedTuple((_I64, _U64, _U32S, _U32, _U32, _U32, _F32S, _F64, _I32), Words)
 
 
 def _compiled(signature: Any) -> Callable[[Any], Any]:
@@ -137,7 +138,7 @@ def _find(table, node, symbol):  # type: ignore[no-untyped-def]
     return slot, key
 
 
-@_compiled(_BOOL(_U32, _I64, _TRIE, _I32))
+@_compiled(_BOOL(_CODES, _I64, _TRIE, _I32))
 def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
     """Put terms into a trie, unless more than half of it would be in use."""
     room = len(trie.table) // 2
@@ -162,89 +163,89 @@ def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
     return True
 
 
-@_compiled(types.int64(_U32, _I64, _BOOL[::1], _TERMS, _WORDS, _I64, _U32))
+@njit
+def _learn(codes, word, chars, words):  # type: ignore[no-untyped-def]
+    """Look up the n-grams of a new word, with a space on both sides: scikit-learn's "char_wb"."""
+    words.size[0] += 1
+    at = int64(words.ends[word, 0])
+    words.characters[at : at + len(codes)] = codes
+    words.ends[word + 1, 0] = at + len(codes)
+    padded = np.full(len(codes) + 2, 32, np.uint32)
+    padded[1:-1] = codes
+    scores = words.sums.shape[1]
+    total = np.zeros(scores)
+    square = 0.0
+    at = begin = int64(words.ends[word, 1])
+    for first in range(len(padded) - SHORTEST + 1):
+        node = int64(padded[first])
+        for last in range(first + 1, min(first + chars.longest, len(padded))):
+            slot, key = _find(chars.trie.table, node, padded[last])
+            if chars.trie.table[slot, 0] != key:
+                break
+            node = chars.trie.first + int64(slot)
+            term = int64(chars.trie.table[slot, 1]) - 1
+            if term < 0:
+                continue
+            words.ngrams[at] = term
+            at += 1
+            if chars.seen[term] == 0:
+                chars.seen[term] = 1
+                idf = float64(chars.idf[term])
+                square += idf * idf
+                for k in range(scores):
+                    total[k] += idf * chars.weights[term, k]
+    for j in range(begin, at):
+        chars.seen[words.ngrams[j]] = 0
+    words.times[word] = 0
+    words.ends[word + 1, 1] = at
+    words.sums[word] = total
+    words.squares[word] = square
+
+
+@_compiled(types.int64(_CODES, _I64, _BOOL[::1], _TERMS, _WORDS, _I64, _U32))
 def _read(codes, ends, space, chars, words, counts, found):  # type: ignore[no-untyped-def]
     """Split texts into words, `found`; learn the characters of new ones."""
     mask = uint64(len(words.slots) - 1)
-    scores = words.sums.shape[1]
-    padded = np.empty(1, dtype=np.uint32)
-    total = np.empty(scores)
+    high = uint64(0xFFFFFFFF00000000)
     count = 0
-    i = 0
+    i = uint64(0)
     for text in range(len(ends)):
-        end = ends[text]
-        while True:
-            while i < end and codes[i] < len(space) and space[codes[i]]:
-                i += 1
-            if i == end:
-                break
+        end = uint64(ends[text])
+        while i < end:
+            code = codes[i]
+            if code < len(space) and space[code]:
+                i += uint64(1)
+                continue
             start = i
             mixed = uint64(0xCBF29CE484222325)
-            while i < end and not (codes[i] < len(space) and space[codes[i]]):
-                mixed = (mixed ^ uint64(codes[i])) * uint64(0x100000001B3)
-                i += 1
+            while True:
+                mixed = (mixed ^ uint64(code)) * uint64(0x100000001B3)
+                i += uint64(1)
+                if i == end:
+                    break
+                code = codes[i]
+                if code < len(space) and space[code]:
+                    break
             mixed = (mixed ^ (mixed >> uint64(29))) * uint64(0x9E3779B97F4A7C15)
             slot = (mixed ^ (mixed >> uint64(32))) & mask
-            high = mixed & uint64(0xFFFFFFFF00000000)
+            length = i - start
             while True:
                 entry = words.slots[slot]
                 if entry == _FREE:
-                    word = -1
+                    word = uint64(words.size[0])
+                    words.slots[slot] = (mixed & high) | word
+                    _learn(codes[start:i], int64(word), chars, words)
                     break
-                if entry & uint64(0xFFFFFFFF00000000) == high:
-                    word = int64(entry & uint64(0xFFFFFFFF))
-                    at = words.ends[word, 0]
-                    if words.ends[word + 1, 0] - at == i - start:
-                        same = True
-                        for j in range(i - start):
-                            if words.characters[at + j] != codes[start + j]:
-                                same = False
-                                break
-                        if same:
+                if (entry ^ mixed) & high == uint64(0):
+                    word = entry & ~high
+                    at = uint64(words.ends[word, 0])
+                    if uint64(words.ends[word + uint64(1), 0]) - at == length:
+                        j = uint64(0)
+                        while j < length and words.characters[at + j] == codes[start + j]:
+                            j += uint64(1)
+                        if j == length:
                             break
                 slot = (slot + uint64(1)) & mask
-            if word < 0:
-                word = words.size[0]
-                words.size[0] += 1
-                words.slots[slot] = high | uint64(word)
-                words.times[word] = 0
-                length = i - start
-                at = words.ends[word, 0]
-                words.characters[at : at + length] = codes[start:i]
-                words.ends[word + 1, 0] = at + length
-                # Its n-grams of characters, with a space on both sides: scikit-learn's "char_wb".
-                if len(padded) < length + 2:
-                    padded = np.empty(2 * length + 2, dtype=np.uint32)
-                padded[0] = padded[length + 1] = 32
-                padded[1 : length + 1] = codes[start:i]
-                at = words.ends[word, 1]
-                total[:] = 0
-                square = 0.0
-                for first in range(length + 2 - SHORTEST + 1):
-                    node = int64(padded[first])
-                    for last in range(first + 1, min(first + chars.longest, length + 2)):
-                        slot, key = _find(chars.trie.table, node, padded[last])
-                        if chars.trie.table[slot, 0] != key:
-                            break
-                        node = chars.trie.first + int64(slot)
-                        term = int64(chars.trie.table[slot, 1]) - 1
-                        if term < 0:
-                            continue
-                        words.ngrams[at] = term
-                        if chars.times[term] > 0:
-                            words.ngrams[at] |= _AGAIN
-                        else:
-                            chars.times[term] = 1
-                            idf = float64(chars.idf[term])
-                            square += idf * idf
-                            for k in range(scores):
-                                total[k] += idf * chars.weights[term, k]
-                        at += 1
-                for j in range(words.ends[word, 1], at):
-                    chars.times[words.ngrams[j] & ~_AGAIN] = 0
-                words.ends[word + 1, 1] = at
-                words.sums[word] = total
-                words.squares[word] = square
             found[count] = word
             count += 1
         counts[text + 1] = count
@@ -271,9 +272,9 @@ def _say(  # type: ignore[no-untyped-def]
     for text in range(len(counts) - 1):
         heard[:] = 0
         # Steps of their own, with few branches, so that the processor can wait for several terms at once.
-        distinct = counts[text]
+        begin = distinct = counts[text]
         tokens = 0
-        for i in range(counts[text], counts[text + 1]):
+        for i in range(begin, counts[text + 1]):
             word = found[i]
             if words.times[word] == 0:  # the distinct words move to the front
                 found[distinct] = word
@@ -323,54 +324,58 @@ def _say(  # type: ignore[no-untyped-def]
             values[base:here] *= share
             base = here
         square = 0.0
-        here = base
         shared = 0
-        for i in range(counts[text], distinct):
+        for i in range(begin, distinct):
             word = found[i]
             more = words.times[word]
-            words.times[word] = 0
             apart = _damp(damped, more)
             square += apart * apart * words.squares[word]
             share = float32(apart)
             for k in range(scores):
                 heard[1, k] += share * words.sums[word, k]
+            number = int32(i - begin + 1)
             for j in range(words.ends[word, 1], words.ends[word + 1, 1]):
-                term = words.ngrams[j] & ~_AGAIN
-                times = chars.times[term]
-                chars.times[term] = times + more
-                if times == 0:
-                    indices[here] = term
-                    here += 1
+                term = words.ngrams[j]
+                before = chars.seen[term]
+                chars.seen[term] = number
+                if before == 0:
                     continue
-                # Together they count less than apart.
-                if chars.apart[term] == 0:
-                    chars.apart[term] = _damp(damped, times)
+                # Few n-grams occur again. Together they count less than apart.
+                if chars.times[term] == 0:
+                    chars.times[term] = words.times[found[begin + before - 1]]
+                    chars.apart[term] = _damp(damped, chars.times[term])
                     line[shared] = term
                     shared += 1
                 idf = float64(chars.idf[term])
-                before, after = _damp(damped, times), _damp(damped, times + more)
-                square += (after * after - before * before) * idf * idf
-                if words.ngrams[j] == term:
+                alone = _damp(damped, chars.times[term])
+                chars.times[term] += more
+                both = _damp(damped, chars.times[term])
+                square += (both * both - alone * alone) * idf * idf
+                if before != number:
                     chars.apart[term] += apart
                     square -= apart * apart * idf * idf
         for i in range(shared):
             term = line[i]
             share = float32((_damp(damped, chars.times[term]) - chars.apart[term]) * chars.idf[term])
-            chars.apart[term] = 0
             for k in range(scores):
                 heard[1, k] += share * chars.weights[term, k]
         norm = chars.scale / np.sqrt(square) if square > 0 else 0.0
-        for i in range(base, here):
-            term = indices[i]
-            if keep:
-                values[i] = _damp(damped, chars.times[term]) * chars.idf[term] * norm
-                indices[i] = term + len(terms.idf)
-            chars.times[term] = 0
         share = float32(norm)
         for k in range(scores):
             out[text, k] += share * heard[1, k]
-        if keep:
-            base = here
+        for i in range(begin, distinct):
+            word = found[i]
+            for j in range(words.ends[word, 1], words.ends[word + 1, 1]):
+                term = words.ngrams[j]
+                if keep and chars.seen[term] > 0:
+                    times = max(chars.times[term], words.times[word])
+                    indices[base] = term + len(terms.idf)
+                    values[base] = _damp(damped, times) * chars.idf[term] * norm
+                    base += 1
+                chars.seen[term] = 0
+            words.times[word] = 0
+        for i in range(shared):
+            chars.times[line[i]] = 0
         indptr[text + 1] = base
     return base
 
@@ -401,6 +406,7 @@ class Scorer:
             sequences.append([symbols.setdefault(token, len(symbols)) for token in term.split(" ")])
         ends = np.cumsum([0, *map(len, sequences)])
         flat = np.fromiter(chain.from_iterable(sequences), dtype=np.uint32, count=ends[-1])
+        flat.flags.writeable = False
         self._terms = _terms(block, flat, ends, len(symbols) + 1, len(self._intercepts))
         block = model.blocks.get("chars")
         grams = block.terms if block else ()
@@ -503,14 +509,14 @@ class Scorer:
     def _tokenise(self, start: int, stop: int) -> None:
         """Find the tokens of the words from number `start` on."""
         words = self._words
-        ends = words.ends[start : stop + 1, 0]
+        ends = words.ends[start : stop + 1, 0].astype(np.int64)
         codes = np.insert(words.characters[ends[0] : ends[-1]], ends[1:] - ends[0], ord(" "))
         text = codes.tobytes().decode("utf-32-le", "surrogatepass")
         symbol = self._symbols.get
         found = np.array([symbol(token, self._unknown) for token in self._token.findall(text)], np.int32)
         spaces = np.flatnonzero(found == _WORD_ENDS)
         tokens = found[found != _WORD_ENDS]
-        at = words.ends[start, 2]
+        at = int(words.ends[start, 2])
         words.tokens[at : at + len(tokens)] = tokens
         words.ends[start + 1 : stop + 1, 2] = at + spaces - np.arange(len(spaces))
 
@@ -526,7 +532,7 @@ class Scorer:
         return Words(
             np.zeros(1, np.int64),
             _free(2 * words, 1)[:, 0],
-            np.zeros((words + 1, 3), np.int64),
+            np.zeros((words + 1, 3), np.uint32),
             np.empty(characters, np.uint32),
             np.empty(characters * max(0, self._chars.longest - SHORTEST + 1), np.uint32),
             np.empty(characters, np.uint32),
@@ -556,6 +562,7 @@ def _terms(
         _array(block.idf if block else (), np.float32),
         _array(block.weights if block else np.empty((0, scores)), np.float32),
         np.zeros(count, np.int32),
+        np.zeros(count, np.int32),
         np.zeros(count),
     )
 
@@ -574,4 +581,4 @@ def _array(values: Any, dtype: type) -> NDArray[Any]:
 
 def _codes(text: str) -> NDArray[np.uint32]:
     """Code points of a text."""
-    return np.frombuffer(bytearray(text.encode("utf-32-le", "surrogatepass")), np.dtype("<u4"))
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<u4"))
