@@ -196,7 +196,7 @@ def test_words_that_begin_alike_are_told_apart(scorer: Scorer, reference: Clause
 
 
 def test_white_space_is_what_python_takes_for_it() -> None:
-    beyond = range(len(module._SPACE), sys.maxunicode + 1)
+    beyond = range(len(module.SPACE), sys.maxunicode + 1)
     assert not any(map(str.isspace, map(chr, beyond)))
 
 

@@ -24,7 +24,8 @@ from numba import float32, float64, int32, int64, njit, types, uint64
 from numpy.typing import NDArray
 
 from clausemark.clauses import Clause
-from clausemark.context import combine, surroundings
+from clausemark.context import INTRODUCTIONS, FIELDS, Surroundings, columns, nothing_around, shapes, surroundings
+from clausemark.context import _ranges as ranges_of, _rows as rows_of
 from clausemark.model import SHORTEST, TOKEN, Block, Model
 from clausemark.taxonomy import CATEGORIES
 
@@ -37,12 +38,16 @@ WORDS: Final = 1 << 17
 _FREE: Final = np.uint64(2**64 - 1)
 #: A code point is a node of its own: the first of every n-gram of characters.
 _CODE_POINTS: Final = 0x110000
-#: 1 where a code point is white space; there is none beyond.
-_SPACE: Final = np.array([chr(c).isspace() for c in range(0x3001)])
+#: 1 where a code point is white space; there is none from the last one on.
+SPACE: Final = np.array([chr(c).isspace() for c in range(0x3002)])
 #: Stands for a token where a word ends.
 _WORD_ENDS: Final = -2
 #: What a term counts that occurs so often.
 _DAMPED: Final = np.concatenate([[0], 1 + np.log(np.arange(1, 1024))])
+
+#: Fields that are means of several clauses, and those of one, `INTRODUCTIONS` first.
+MEANS: Final = tuple(ranges_of(nothing_around(0)))
+SINGLE: Final = (*INTRODUCTIONS, *(name for name in FIELDS if name not in (*INTRODUCTIONS, *MEANS)))
 
 Floats = NDArray[np.float32]
 
@@ -104,14 +109,25 @@ class Words(NamedTuple):
     times: NDArray[np.int32]  # in the clause at hand
 
 
-_F32, _F32S, _F64 = types.float32[::1], types.float32[:, ::1], types.float64[::1]
-_I32, _I64 = types.int32[::1], types.int64[::1]
+class Maps(NamedTuple):
+    """Stage 2 as the kernel reads it: the fields of one neighbour, `INTRODUCTIONS` first, then the means."""
+
+    said: Floats  # (n_said, n_fields * n_classes)
+    told: Floats  # (n_classes, n_introductions * n_classes)
+    shapes: Floats  # (n_shapes + 1, n_classes): the last row is the intercept
+    alone: Floats  # (n_said + 1, n_classes)
+
+
+_F32, _F32S = types.float32[::1], types.float32[:, ::1]
+_F64, _F64S = types.float64[::1], types.float64[:, ::1]
+_I32, _I64, _I64S = types.int32[::1], types.int64[::1], types.int64[:, ::1]
 _U32, _U32S, _U64, _U64S = types.uint32[::1], types.uint32[:, ::1], types.uint64[::1], types.uint64[:, ::1]
 _CODES = types.Array(types.uint32, 1, "C", readonly=True)
 _BOOL = types.boolean
 _TRIE = types.NamedTuple((types.int64, _U64S), Trie)
 _TERMS = types.NamedTuple((_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32, _I32, _F64), Terms)
 _WORDS = types.NamedTuple((_I64, _U64, _U32S, _U32, _U32, _U32, _F32S, _F64, _I32), Words)
+_MAPS = types.NamedUniTuple(_F32S, 4, Maps)
 
 
 def _compiled(signature: Any) -> Callable[[Any], Any]:
@@ -380,6 +396,51 @@ def _say(  # type: ignore[no-untyped-def]
     return base
 
 
+@_compiled(types.void(_F32S, _MAPS, _I64S, _I64S, _I64S, _I64S, _F32S, _BOOL[::1], _F32S))
+def _combine(  # type: ignore[no-untyped-def]
+    scores, maps, rows, first, last, without, shapes, alone, out
+):  # fmt: skip
+    """Stage 2, as `combine`: what a clause says to each field that sees it is worked out once, then gathered."""
+    count, classes = out.shape
+    said, told = len(maps.alone) - 1, len(maps.told)
+    start = len(rows) * classes  # of the fields that are means
+    parts = np.empty((count, maps.said.shape[1]), dtype=np.float32)
+    sums = np.zeros((count + 1, len(first) * classes))
+    for i in range(count):
+        parts[i] = 0
+        for k in range(said):
+            for j in range(maps.said.shape[1]):
+                parts[i, j] += scores[i, k] * maps.said[k, j]
+        for k in range(told):
+            for j in range(maps.told.shape[1]):
+                parts[i, j] += scores[i, said + k] * maps.told[k, j]
+        for j in range(sums.shape[1]):
+            sums[i + 1, j] = sums[i, j] + parts[i, start + j]
+    for i in range(count):
+        if alone[i]:
+            out[i] = maps.alone[said]
+            for k in range(said):
+                for j in range(classes):
+                    out[i, j] += scores[i, k] * maps.alone[k, j]
+            continue
+        out[i] = maps.shapes[-1]
+        for k in range(shapes.shape[1]):
+            if shapes[i, k] != 0:
+                for j in range(classes):
+                    out[i, j] += shapes[i, k] * maps.shapes[k, j]
+        for field in range(len(rows)):
+            row, at = rows[field, i], field * classes
+            if row >= 0:
+                for j in range(classes):
+                    out[i, j] += parts[row, at + j]
+        for field in range(len(first)):
+            begin, end, own, at = first[field, i], last[field, i] + 1, without[field, i], field * classes
+            share = 1 / max(end - begin - own, 1) if end - begin > own else 0.0
+            for j in range(classes):
+                total = sums[end, at + j] - sums[begin, at + j] - own * parts[i, start + at + j]
+                out[i, j] += float32(share * total)
+
+
 class Scorer:
     """Scores clauses with a model.
 
@@ -416,6 +477,7 @@ class Scorer:
         self._unknown = len(symbols)
         symbols[" "] = _WORD_ENDS
         self._words: Words = self._memory(0, 0)
+        self._maps = _lay_out(model)
 
     def __reduce__(self) -> tuple[type[Scorer], tuple[Model]]:
         return Scorer, (self.model,)
@@ -453,22 +515,31 @@ class Scorer:
         nothing = np.empty((0, len(self._intercepts)), dtype=np.float32)
         return np.concatenate([nothing, *(scores for scores, _ in self._batches(texts))])
 
-    def score(self, clauses: Sequence[Clause]) -> Floats:
-        """Score the clauses of a document in context.
+    def score(self, clauses: Sequence[Clause], around: Surroundings | None = None) -> Floats:
+        """Score clauses in context.
 
         Parameters
         ----------
         clauses : sequence of Clause
-            All clauses of the document, in order.
+            All clauses of a document, in order.
+        around : Surroundings, optional
+            Where they stand; needed if they are of several documents.
 
         Returns
         -------
         ndarray of shape (n_clauses, 12), float32
             Logits of the probabilities, columns as `clausemark.taxonomy.CATEGORIES`.
         """
-        scores = self.say([clause.text for clause in clauses])
-        said, told = np.split(scores, [len(self._intercepts) - len(CATEGORIES)], axis=1)
-        return combine(said, told, surroundings(clauses), self.model.alone, self.model.context)
+        around = surroundings(clauses) if around is None else around
+        scores, maps = self.say([clause.text for clause in clauses]), self._maps
+        rows, means = rows_of(around), ranges_of(around)
+        found = np.empty((len(clauses), maps.alone.shape[1]), np.float32)
+        _combine(
+            scores, maps, np.stack([rows[name] for name in SINGLE]),
+            *map(np.stack, zip(*(means[name] for name in MEANS), strict=True)),
+            shapes(around), around.alone, found,
+        )  # fmt: skip
+        return found
 
     def _batches(self, texts: Sequence[str], keep: bool = False) -> Iterator[tuple[Floats, Features]]:
         """Score some texts at a time; features are empty unless they are kept."""
@@ -492,7 +563,7 @@ class Scorer:
         words = self._words = self._memory(len(text), most)
         known = int(words.size[0])
         counts, found = np.zeros(len(ends) + 1, np.int64), np.empty(most, np.uint32)
-        _read(_codes(text), ends, _SPACE, self._chars, words, counts, found)
+        _read(_codes(text), ends, SPACE, self._chars, words, counts, found)
         if words.size[0] > known:
             self._tokenise(known, int(words.size[0]))
         out = np.empty((len(ends), len(self._intercepts)), np.float32)
@@ -564,6 +635,23 @@ def _terms(
         np.zeros(count, np.int32),
         np.zeros(count, np.int32),
         np.zeros(count),
+    )
+
+
+def _lay_out(model: Model) -> Maps:
+    """Lay stage 2 out for its kernel."""
+    at = columns(len(model.alone) - 1, len(CATEGORIES))
+    part = {name: model.context[where] for name, where in at.items()}
+    return Maps(
+        *(
+            _array(found, np.float32)
+            for found in (
+                np.hstack([part[name] for name in (*SINGLE, *MEANS)]),
+                np.hstack([part[f"{name} announces"] for name in INTRODUCTIONS]),
+                model.context[at["shape"].start :],
+                model.alone,
+            )
+        )
     )
 
 
