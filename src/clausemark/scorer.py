@@ -31,9 +31,9 @@ from clausemark.taxonomy import CATEGORIES
 
 #: Characters that are scored at once.
 BATCH: Final = 1 << 16
-#: Characters and words that are remembered; what comes after that starts afresh.
-CHARACTERS: Final = 1 << 20
+#: Words that are remembered, and numbers that their records may hold; what comes after that starts afresh.
 WORDS: Final = 1 << 17
+MEMORY: Final = 1 << 23
 
 _FREE: Final = np.uint64(2**64 - 1)
 #: A code point is a node of its own: the first of every n-gram of characters.
@@ -48,6 +48,9 @@ _DAMPED: Final = np.concatenate([[0], 1 + np.log(np.arange(1, 1024))])
 #: Fields that are means of several clauses, and those of one, `INTRODUCTIONS` first.
 MEANS: Final = tuple(ranges_of(nothing_around(0)))
 SINGLE: Final = (*INTRODUCTIONS, *(name for name in FIELDS if name not in (*INTRODUCTIONS, *MEANS)))
+
+#: Where a word's record has what, after its number of characters; where its characters begin.
+_TOKENS, _NGRAMS, _TIMES, _SQUARE, _HEAD = np.uint32([1, 2, 3, 4, 5])
 
 Floats = NDArray[np.float32]
 
@@ -96,17 +99,18 @@ class Terms(NamedTuple):
 
 
 class Words(NamedTuple):
-    """Distinct words, as between white space, and what is known of each."""
+    """Distinct words, as between white space, and what is known of each.
 
-    size: NDArray[np.int64]  # how many there are
-    slots: NDArray[np.uint64]  # hash of a word and its number, or free; a power of two of them
-    ends: NDArray[np.uint32]  # (n_words + 1, 3): where its characters, n-grams and tokens end
-    characters: NDArray[np.uint32]
-    ngrams: NDArray[np.uint32]  # terms; unsigned spares a test of sign
-    tokens: NDArray[np.uint32]  # symbols
-    sums: Floats  # (n_words, n_scores): idf * weights of its distinct n-grams
-    squares: NDArray[np.float64]  # idf² of these
-    times: NDArray[np.int32]  # in the clause at hand
+    A word is a record in `memory`, all of it in one place, because what takes time is to fetch it:
+    how many characters, tokens and n-grams it has, how often the clause at hand has it, the sum of idf²
+    of its distinct n-grams; characters; symbols of tokens, room for half as many as characters; scores
+    of its distinct n-grams, the sum of idf * weights; terms of its n-grams.
+    """
+
+    size: NDArray[np.int64]  # of the memory in use, and how many words it holds
+    slots: NDArray[np.uint64]  # half of a word's hash and its place, or free; a power of two of them
+    memory: NDArray[np.uint32]
+    floats: Floats  # the same memory
 
 
 class Maps(NamedTuple):
@@ -121,12 +125,12 @@ class Maps(NamedTuple):
 _F32, _F32S = types.float32[::1], types.float32[:, ::1]
 _F64, _F64S = types.float64[::1], types.float64[:, ::1]
 _I32, _I64, _I64S = types.int32[::1], types.int64[::1], types.int64[:, ::1]
-_U32, _U32S, _U64, _U64S = types.uint32[::1], types.uint32[:, ::1], types.uint64[::1], types.uint64[:, ::1]
+_U32, _U64, _U64S = types.uint32[::1], types.uint64[::1], types.uint64[:, ::1]
 _CODES = types.Array(types.uint32, 1, "C", readonly=True)
 _BOOL = types.boolean
 _TRIE = types.NamedTuple((types.int64, _U64S), Trie)
 _TERMS = types.NamedTuple((_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32, _I32, _F64), Terms)
-_WORDS = types.NamedTuple((_I64, _U64, _U32S, _U32, _U32, _U32, _F32S, _F64, _I32), Words)
+_WORDS = types.NamedTuple((_I64, _U64, _U32, _F32), Words)
 _MAPS = types.NamedUniTuple(_F32S, 4, Maps)
 
 
@@ -180,18 +184,18 @@ def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _learn(codes, word, chars, words):  # type: ignore[no-untyped-def]
-    """Look up the n-grams of a new word, with a space on both sides: scikit-learn's "char_wb"."""
-    words.size[0] += 1
-    at = int64(words.ends[word, 0])
-    words.characters[at : at + len(codes)] = codes
-    words.ends[word + 1, 0] = at + len(codes)
+def _learn(codes, at, chars, words):  # type: ignore[no-untyped-def]
+    """Make the record of a new word but for its tokens; its n-grams are scikit-learn's "char_wb"."""
+    memory, scores = words.memory, chars.weights.shape[1]
     padded = np.full(len(codes) + 2, 32, np.uint32)
     padded[1:-1] = codes
-    scores = words.sums.shape[1]
+    memory[at : at + _HEAD] = 0
+    memory[at] = len(codes)
+    memory[at + _HEAD : at + _HEAD + len(codes)] = codes
+    sums = at + _HEAD + len(codes) + (len(codes) + 1) // 2
+    begin = end = sums + scores
     total = np.zeros(scores)
     square = 0.0
-    at = begin = int64(words.ends[word, 1])
     for first in range(len(padded) - SHORTEST + 1):
         node = int64(padded[first])
         for last in range(first + 1, min(first + chars.longest, len(padded))):
@@ -202,28 +206,30 @@ def _learn(codes, word, chars, words):  # type: ignore[no-untyped-def]
             term = int64(chars.trie.table[slot, 1]) - 1
             if term < 0:
                 continue
-            words.ngrams[at] = term
-            at += 1
+            memory[end] = term
+            end += 1
             if chars.seen[term] == 0:
                 chars.seen[term] = 1
                 idf = float64(chars.idf[term])
                 square += idf * idf
                 for k in range(scores):
                     total[k] += idf * chars.weights[term, k]
-    for j in range(begin, at):
-        chars.seen[words.ngrams[j]] = 0
-    words.times[word] = 0
-    words.ends[word + 1, 1] = at
-    words.sums[word] = total
-    words.squares[word] = square
+    for i in range(begin, end):
+        chars.seen[memory[i]] = 0
+    memory[at + _NGRAMS] = end - begin
+    words.floats[at + _SQUARE] = square
+    words.floats[sums:begin] = total
+    words.size[0] = (end + 15) & ~15  # where a line of the cache begins
+    words.size[1] += 1
 
 
-@_compiled(types.int64(_CODES, _I64, _BOOL[::1], _TERMS, _WORDS, _I64, _U32))
-def _read(codes, ends, space, chars, words, counts, found):  # type: ignore[no-untyped-def]
-    """Split texts into words, `found`; learn the characters of new ones."""
+@_compiled(types.int64(_CODES, _I64, _BOOL[::1], _TERMS, _WORDS, _I64, _U32, _I64))
+def _read(codes, ends, space, chars, words, counts, found, new):  # type: ignore[no-untyped-def]
+    """Split texts into words, `found`; learn what can be learnt of new ones."""
     mask = uint64(len(words.slots) - 1)
     high = uint64(0xFFFFFFFF00000000)
-    count = 0
+    memory = words.memory
+    count = learnt = 0
     i = uint64(0)
     for text in range(len(ends)):
         end = uint64(ends[text])
@@ -248,24 +254,24 @@ def _read(codes, ends, space, chars, words, counts, found):  # type: ignore[no-u
             while True:
                 entry = words.slots[slot]
                 if entry == _FREE:
-                    word = uint64(words.size[0])
-                    words.slots[slot] = (mixed & high) | word
-                    _learn(codes[start:i], int64(word), chars, words)
+                    at = uint64(words.size[0])
+                    words.slots[slot] = (mixed & high) | at
+                    _learn(codes[start:i], int64(at), chars, words)
+                    new[learnt] = int64(at)
+                    learnt += 1
                     break
-                if (entry ^ mixed) & high == uint64(0):
-                    word = entry & ~high
-                    at = uint64(words.ends[word, 0])
-                    if uint64(words.ends[word + uint64(1), 0]) - at == length:
-                        j = uint64(0)
-                        while j < length and words.characters[at + j] == codes[start + j]:
-                            j += uint64(1)
-                        if j == length:
-                            break
+                at = entry & ~high
+                if (entry ^ mixed) & high == uint64(0) and memory[at] == length:
+                    j = uint64(0)
+                    while j < length and memory[at + uint64(_HEAD) + j] == codes[start + j]:
+                        j += uint64(1)
+                    if j == length:
+                        break
                 slot = (slot + uint64(1)) & mask
-            found[count] = word
+            found[count] = at
             count += 1
         counts[text + 1] = count
-    return count
+    return learnt
 
 
 @njit
@@ -284,6 +290,7 @@ def _say(  # type: ignore[no-untyped-def]
     """Stage 1: scores of texts whose words have been found; on demand their features too."""
     scores = len(intercepts)
     heard = np.empty((2, scores), dtype=np.float32)
+    memory, floats = words.memory, words.floats
     base = 0
     for text in range(len(counts) - 1):
         heard[:] = 0
@@ -292,12 +299,13 @@ def _say(  # type: ignore[no-untyped-def]
         tokens = 0
         for i in range(begin, counts[text + 1]):
             word = found[i]
-            if words.times[word] == 0:  # the distinct words move to the front
+            if memory[word + _TIMES] == 0:  # the distinct words move to the front
                 found[distinct] = word
                 distinct += 1
-            words.times[word] += 1
-            for j in range(words.ends[word, 2], words.ends[word + 1, 2]):
-                line[tokens] = words.tokens[j]
+            memory[word + _TIMES] += 1
+            at = word + _HEAD + memory[word]
+            for j in range(at, at + memory[word + _TOKENS]):
+                line[tokens] = memory[j]
                 tokens += 1
         here = base
         for i in range(tokens):
@@ -343,22 +351,24 @@ def _say(  # type: ignore[no-untyped-def]
         shared = 0
         for i in range(begin, distinct):
             word = found[i]
-            more = words.times[word]
+            more = memory[word + _TIMES]
             apart = _damp(damped, more)
-            square += apart * apart * words.squares[word]
+            square += apart * apart * floats[word + _SQUARE]
             share = float32(apart)
+            at = word + _HEAD + memory[word] + (memory[word] + 1) // 2
             for k in range(scores):
-                heard[1, k] += share * words.sums[word, k]
+                heard[1, k] += share * floats[at + k]
+            at += scores
             number = int32(i - begin + 1)
-            for j in range(words.ends[word, 1], words.ends[word + 1, 1]):
-                term = words.ngrams[j]
+            for j in range(at, at + memory[word + _NGRAMS]):
+                term = memory[j]
                 before = chars.seen[term]
                 chars.seen[term] = number
                 if before == 0:
                     continue
                 # Few n-grams occur again. Together they count less than apart.
                 if chars.times[term] == 0:
-                    chars.times[term] = words.times[found[begin + before - 1]]
+                    chars.times[term] = memory[found[begin + before - 1] + _TIMES]
                     chars.apart[term] = _damp(damped, chars.times[term])
                     line[shared] = term
                     shared += 1
@@ -381,15 +391,16 @@ def _say(  # type: ignore[no-untyped-def]
             out[text, k] += share * heard[1, k]
         for i in range(begin, distinct):
             word = found[i]
-            for j in range(words.ends[word, 1], words.ends[word + 1, 1]):
-                term = words.ngrams[j]
+            at = word + _HEAD + memory[word] + (memory[word] + 1) // 2 + scores
+            for j in range(at, at + memory[word + _NGRAMS]):
+                term = memory[j]
                 if keep and chars.seen[term] > 0:
-                    times = max(chars.times[term], words.times[word])
+                    times = max(int64(chars.times[term]), int64(memory[word + _TIMES]))
                     indices[base] = term + len(terms.idf)
                     values[base] = _damp(damped, times) * chars.idf[term] * norm
                     base += 1
                 chars.seen[term] = 0
-            words.times[word] = 0
+            memory[word + _TIMES] = 0
         for i in range(shared):
             chars.times[line[i]] = 0
         indptr[text + 1] = base
@@ -476,7 +487,7 @@ class Scorer:
         self._token = re.compile(f"{TOKEN}| ")
         self._unknown = len(symbols)
         symbols[" "] = _WORD_ENDS
-        self._words: Words = self._memory(0, 0)
+        self._words: Words = self._remember(0, 0)
         self._maps = _lay_out(model)
 
     def __reduce__(self) -> tuple[type[Scorer], tuple[Model]]:
@@ -560,12 +571,11 @@ class Scorer:
 
     def _batch(self, text: str, ends: NDArray[np.int64], keep: bool) -> tuple[Floats, Features]:
         most = min(len(text), len(text) // 2 + len(ends))  # words
-        words = self._words = self._memory(len(text), most)
-        known = int(words.size[0])
-        counts, found = np.zeros(len(ends) + 1, np.int64), np.empty(most, np.uint32)
-        _read(_codes(text), ends, SPACE, self._chars, words, counts, found)
-        if words.size[0] > known:
-            self._tokenise(known, int(words.size[0]))
+        words = self._words = self._remember(len(text), most)
+        counts, found, new = np.zeros(len(ends) + 1, np.int64), np.empty(most, np.uint32), np.empty(most, np.int64)
+        learnt = _read(_codes(text), ends, SPACE, self._chars, words, counts, found, new)
+        if learnt:
+            self._tokenise(words.memory, new[:learnt])
         out = np.empty((len(ends), len(self._intercepts)), np.float32)
         indptr = np.zeros(len(ends) + 1, np.int64)
         room = len(text) * (self._terms.longest + self._chars.longest)
@@ -577,40 +587,38 @@ class Scorer:
         )  # fmt: skip
         return out, Features(indptr, indices[:kept].astype(np.int32), values[:kept].copy())
 
-    def _tokenise(self, start: int, stop: int) -> None:
-        """Find the tokens of the words from number `start` on."""
-        words = self._words
-        ends = words.ends[start : stop + 1, 0].astype(np.int64)
-        codes = np.insert(words.characters[ends[0] : ends[-1]], ends[1:] - ends[0], ord(" "))
+    def _tokenise(self, memory: NDArray[np.uint32], words: NDArray[np.int64]) -> None:
+        """Find the tokens of new words."""
+        lengths = memory[words].astype(np.int64)
+        codes = np.insert(memory[_places(words + _HEAD, lengths)], np.cumsum(lengths), ord(" "))
         text = codes.tobytes().decode("utf-32-le", "surrogatepass")
         symbol = self._symbols.get
-        found = np.array([symbol(token, self._unknown) for token in self._token.findall(text)], np.int32)
-        spaces = np.flatnonzero(found == _WORD_ENDS)
-        tokens = found[found != _WORD_ENDS]
-        at = int(words.ends[start, 2])
-        words.tokens[at : at + len(tokens)] = tokens
-        words.ends[start + 1 : stop + 1, 2] = at + spaces - np.arange(len(spaces))
+        found = np.array([symbol(token, self._unknown) for token in self._token.findall(text)], np.int64)
+        ends = np.flatnonzero(found == _WORD_ENDS)
+        counts = np.diff(ends, prepend=-1) - 1
+        memory[words + _TOKENS] = counts
+        memory[_places(words + _HEAD + lengths, counts)] = found[found != _WORD_ENDS]
 
-    def _memory(self, characters: int, words: int) -> Words:
+    def _remember(self, characters: int, words: int) -> Words:
         """Give the words known, or a fresh memory if so many more might not find room in it."""
+        # Characters, tokens, n-grams of each length; and of each word the rest, up to the next line.
+        longest = max(0, self._chars.longest - SHORTEST + 1)
+        room = characters * (2 + longest) + words * (_HEAD + len(self._intercepts) + longest + 16)
         if hasattr(self, "_words"):
-            known, end = int(self._words.size[0]), int(self._words.ends[self._words.size[0], 0])
-            rooms = len(self._words.characters), len(self._words.times)
+            known, end = self._words.size.tolist()[::-1]
+            rooms = len(self._words.memory), len(self._words.slots)
             # What has grown for a huge text is given up after it.
-            if rooms == (CHARACTERS, WORDS) and end + characters <= rooms[0] and known + words <= rooms[1]:
+            if rooms == (MEMORY, 2 * WORDS) and end + room <= MEMORY and known + words <= WORDS:
                 return self._words
-        words, characters = max(WORDS, words), max(CHARACTERS, characters)
-        return Words(
-            np.zeros(1, np.int64),
-            _free(2 * words, 1)[:, 0],
-            np.zeros((words + 1, 3), np.uint32),
-            np.empty(characters, np.uint32),
-            np.empty(characters * max(0, self._chars.longest - SHORTEST + 1), np.uint32),
-            np.empty(characters, np.uint32),
-            np.empty((words, len(self._intercepts)), np.float32),
-            np.empty(words),
-            np.zeros(words, np.int32),
-        )
+        memory = np.empty(max(MEMORY, room), np.uint32)
+        slots = _free(2 * max(WORDS, words), 1)[:, 0]
+        return Words(np.zeros(2, np.int64), slots, memory, memory.view(np.float32))
+
+
+def _places(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count on from each start."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1]) + np.repeat(starts - ends + lengths, lengths)
 
 
 def _terms(
