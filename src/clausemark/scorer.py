@@ -20,7 +20,9 @@ from threading import Lock
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from llvmlite import ir
 from numba import float32, float64, int32, int64, njit, types, uint64
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from clausemark.clauses import Clause
@@ -44,6 +46,7 @@ SPACE: Final = np.array([chr(c).isspace() for c in range(0x3002)])
 _WORD_ENDS: Final = -2
 #: What a term counts that occurs so often.
 _DAMPED: Final = np.concatenate([[0], 1 + np.log(np.arange(1, 1024))])
+_NO_VALUES: Final = np.empty(0, np.float32)
 
 #: Fields that are means of several clauses, and those of one, `INTRODUCTIONS` first.
 MEANS: Final = tuple(ranges_of(nothing_around(0)))
@@ -113,6 +116,17 @@ class Words(NamedTuple):
     floats: Floats  # the same memory
 
 
+class Scratch(NamedTuple):
+    """Room for what the kernels note down of a text, at least as much as it has characters."""
+
+    hashes: NDArray[np.uint64]  # of words
+    new: NDArray[np.int64]  # places of new words
+    starts: NDArray[np.uint32]
+    found: NDArray[np.uint32]  # words
+    terms: NDArray[np.uint32]
+    line: NDArray[np.uint32]  # tokens, then n-grams
+
+
 class Maps(NamedTuple):
     """Stage 2 as the kernel reads it: the fields of one neighbour, `INTRODUCTIONS` first, then the means."""
 
@@ -146,15 +160,35 @@ def _compiled(signature: Any) -> Callable[[Any], Any]:
     return compiled
 
 
+@intrinsic
+def _fetch(context, array, index):  # type: ignore[no-untyped-def]
+    """Ask for what lies at an index of the flat array, and go on: memory is slow, but does several things at once."""
+
+    def ask(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        data = context.make_array(signature.args[0])(context, builder, values[0]).data
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        flags = [ir.Constant(number, flag) for flag in (0, 3, 1)]  # to read, to keep, data
+        builder.call(function, [builder.bitcast(builder.gep(data, [values[1]]), byte), *flags])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), ask
+
+
+@njit
+def _slot(table, node, symbol):  # type: ignore[no-untyped-def]
+    key = (uint64(node) << uint64(32)) | uint64(symbol)
+    mixed = key * uint64(0x9E3779B97F4A7C15)
+    return (mixed ^ (mixed >> uint64(32))) & uint64(len(table) - 1), key
+
+
 @njit
 def _find(table, node, symbol):  # type: ignore[no-untyped-def]
     """Slot of the step from a node, or the free slot where it belongs."""
-    key = (uint64(node) << uint64(32)) | uint64(symbol)
-    mixed = key * uint64(0x9E3779B97F4A7C15)
-    mask = uint64(len(table) - 1)
-    slot = (mixed ^ (mixed >> uint64(32))) & mask
+    slot, key = _slot(table, node, symbol)
     while (table[slot, 0] != key) & (table[slot, 0] != _FREE):
-        slot = (slot + uint64(1)) & mask
+        slot = (slot + uint64(1)) & uint64(len(table) - 1)
     return slot, key
 
 
@@ -223,8 +257,8 @@ def _learn(codes, at, chars, words):  # type: ignore[no-untyped-def]
     words.size[1] += 1
 
 
-@_compiled(types.int64(_CODES, _I64, _BOOL[::1], _TERMS, _WORDS, _I64, _U32, _I64))
-def _read(codes, ends, space, chars, words, counts, found, new):  # type: ignore[no-untyped-def]
+@_compiled(types.int64(_CODES, _I64, _BOOL[::1], _TERMS, _WORDS, _U64, _U32, _I64, _U32, _I64))
+def _read(codes, ends, space, chars, words, hashes, starts, counts, found, new):  # type: ignore[no-untyped-def]
     """Split texts into words, `found`; learn what can be learnt of new ones."""
     mask = uint64(len(words.slots) - 1)
     high = uint64(0xFFFFFFFF00000000)
@@ -233,12 +267,13 @@ def _read(codes, ends, space, chars, words, counts, found, new):  # type: ignore
     i = uint64(0)
     for text in range(len(ends)):
         end = uint64(ends[text])
+        begin = count
         while i < end:
             code = codes[i]
             if code < len(space) and space[code]:
                 i += uint64(1)
                 continue
-            start = i
+            starts[count] = i
             mixed = uint64(0xCBF29CE484222325)
             while True:
                 mixed = (mixed ^ uint64(code)) * uint64(0x100000001B3)
@@ -249,14 +284,23 @@ def _read(codes, ends, space, chars, words, counts, found, new):  # type: ignore
                 if code < len(space) and space[code]:
                     break
             mixed = (mixed ^ (mixed >> uint64(29))) * uint64(0x9E3779B97F4A7C15)
+            hashes[count] = mixed
+            found[count] = i
+            count += 1
+            _fetch(words.slots, (mixed ^ (mixed >> uint64(32))) & mask)
+        for word in range(begin, count):
+            mixed = hashes[word]
+            _fetch(memory, words.slots[(mixed ^ (mixed >> uint64(32))) & mask] & ~high)
+        for word in range(begin, count):
+            start, mixed = uint64(starts[word]), hashes[word]
+            length = found[word] - start
             slot = (mixed ^ (mixed >> uint64(32))) & mask
-            length = i - start
             while True:
                 entry = words.slots[slot]
                 if entry == _FREE:
                     at = uint64(words.size[0])
                     words.slots[slot] = (mixed & high) | at
-                    _learn(codes[start:i], int64(at), chars, words)
+                    _learn(codes[start : start + length], int64(at), chars, words)
                     new[learnt] = int64(at)
                     learnt += 1
                     break
@@ -268,8 +312,7 @@ def _read(codes, ends, space, chars, words, counts, found, new):  # type: ignore
                     if j == length:
                         break
                 slot = (slot + uint64(1)) & mask
-            found[count] = at
-            count += 1
+            found[word] = at
         counts[text + 1] = count
     return learnt
 
@@ -307,6 +350,8 @@ def _say(  # type: ignore[no-untyped-def]
             for j in range(at, at + memory[word + _TOKENS]):
                 line[tokens] = memory[j]
                 tokens += 1
+        for i in range(1, tokens):
+            _fetch(terms.trie.table, 2 * _slot(terms.trie.table, line[i - 1], line[i])[0])
         here = base
         for i in range(tokens):
             node = int64(line[i])
@@ -330,6 +375,12 @@ def _say(  # type: ignore[no-untyped-def]
             indices[here] = term
             here += terms.times[term] == 0
             terms.times[term] += 1
+        for i in range(base, here):
+            for k in range(0, scores, 16):
+                _fetch(terms.weights, int64(indices[i]) * scores + k)
+        for i in range(begin, distinct):
+            for j in range(16, 64, 16):
+                _fetch(memory, found[i] + j)
         square = 0.0
         for i in range(base, here):
             term = indices[i]
@@ -488,6 +539,7 @@ class Scorer:
         self._unknown = len(symbols)
         symbols[" "] = _WORD_ENDS
         self._words: Words = self._remember(0, 0)
+        self._room = self._scratch(BATCH)
         self._maps = _lay_out(model)
 
     def __reduce__(self) -> tuple[type[Scorer], tuple[Model]]:
@@ -572,20 +624,32 @@ class Scorer:
     def _batch(self, text: str, ends: NDArray[np.int64], keep: bool) -> tuple[Floats, Features]:
         most = min(len(text), len(text) // 2 + len(ends))  # words
         words = self._words = self._remember(len(text), most)
-        counts, found, new = np.zeros(len(ends) + 1, np.int64), np.empty(most, np.uint32), np.empty(most, np.int64)
-        learnt = _read(_codes(text), ends, SPACE, self._chars, words, counts, found, new)
+        room = self._room if len(text) <= BATCH else self._scratch(len(text))
+        counts = np.zeros(len(ends) + 1, np.int64)
+        learnt = _read(
+            _codes(text), ends, SPACE, self._chars, words, room.hashes, room.starts, counts, room.found,
+            room.new,
+        )  # fmt: skip
         if learnt:
-            self._tokenise(words.memory, new[:learnt])
+            self._tokenise(words.memory, room.new[:learnt])
         out = np.empty((len(ends), len(self._intercepts)), np.float32)
-        indptr = np.zeros(len(ends) + 1, np.int64)
-        room = len(text) * (self._terms.longest + self._chars.longest)
-        line = np.empty(room, np.uint32)
-        indices, values = np.empty(room, np.uint32), np.empty(room if keep else 0, np.float32)
+        indptr, indices, values = np.zeros(len(ends) + 1, np.int64), room.terms, _NO_VALUES
+        if keep:
+            indices, values = np.empty_like(room.line), np.empty(len(room.line), np.float32)
         kept = _say(
-            counts, found, line, _DAMPED, self._terms, self._chars, words, self._intercepts, out, indptr,
-            indices, values, keep,
+            counts, room.found, room.line, _DAMPED, self._terms, self._chars, words, self._intercepts, out,
+            indptr, indices, values, keep,
         )  # fmt: skip
         return out, Features(indptr, indices[:kept].astype(np.int32), values[:kept].copy())
+
+    def _scratch(self, characters: int) -> Scratch:
+        """Make room for the work on a text; only what is used of it costs memory."""
+        rooms = (1, 1, self._terms.longest, self._terms.longest + self._chars.longest)
+        return Scratch(
+            np.empty(characters, np.uint64),
+            np.empty(characters, np.int64),
+            *(np.empty(room * characters, np.uint32) for room in rooms),
+        )
 
     def _tokenise(self, memory: NDArray[np.uint32], words: NDArray[np.int64]) -> None:
         """Find the tokens of new words."""
