@@ -157,13 +157,13 @@ def test_words_forgotten_for_want_of_room_are_learnt_again(
         " ".join(random.choice(WORDS) + random.choice("abcdef") * i for i in range(9)) for _ in range(99)
     ]
     expected = Scorer(model).say(texts)
-    for name, value in {"BATCH": 256, "CHARACTERS": 1024, "WORDS": 160}.items():
+    for name, value in {"BATCH": 256, "MEMORY": 1 << 15, "WORDS": 160}.items():
         monkeypatch.setattr(module, name, value)
     small = Scorer(model)
     memories = set()
     for text in texts:
         small.say([text])
-        memories.add(id(small._words.characters))
+        memories.add(id(small._words.memory))
     assert len(memories) > 1
     np.testing.assert_allclose(small.say(texts), expected, rtol=1e-5, atol=1e-6)
 
@@ -196,8 +196,9 @@ def test_words_that_begin_alike_are_told_apart(scorer: Scorer, reference: Clause
 
 
 def test_white_space_is_what_python_takes_for_it() -> None:
-    beyond = range(len(module.SPACE), sys.maxunicode + 1)
+    beyond = range(len(module.SPACE) - 1, sys.maxunicode + 1)
     assert not any(map(str.isspace, map(chr, beyond)))
+    assert [bool(found) for found in module.SPACE] == [chr(c).isspace() for c in range(len(module.SPACE))]
 
 
 def test_a_batch_that_was_stopped_leaves_nothing_behind(

@@ -124,10 +124,13 @@ def clause_batch(labels: Sequence[Labels], *, text: bool = True) -> pa.RecordBat
         "text": pa.array(texts, pa.string()) if text else None,
         "primary": _names(order[:, 0], CATEGORIES),
         "labels": pa.ListArray.from_arrays(
-            np.concatenate([[0], given.sum(axis=1)]).cumsum().astype(np.int32), names.take(pa.array(order[given]))
+            np.concatenate([[0], given.sum(axis=1)]).cumsum().astype(np.int32),
+            names.take(pa.array(order[given])),
         ),
         **{name: pa.array(chances[:, k], pa.float32()) for k, name in enumerate(CATEGORIES)},
-        "needs_review": pa.array(np.concatenate([nothing.any(axis=1), *(each.needs_review for each in labels)])),
+        "needs_review": pa.array(
+            np.concatenate([nothing.any(axis=1), *(each.needs_review for each in labels)])
+        ),
     }
     schema = clauses_schema(text)
     return pa.record_batch([columns[name] for name in schema.names], schema=schema)

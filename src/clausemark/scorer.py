@@ -26,8 +26,17 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from clausemark.clauses import Clause
-from clausemark.context import INTRODUCTIONS, FIELDS, Surroundings, columns, nothing_around, shapes, surroundings
-from clausemark.context import _ranges as ranges_of, _rows as rows_of
+from clausemark.context import (
+    FIELDS,
+    INTRODUCTIONS,
+    Surroundings,
+    columns,
+    nothing_around,
+    shapes,
+    surroundings,
+)
+from clausemark.context import _ranges as ranges_of
+from clausemark.context import _rows as rows_of
 from clausemark.model import SHORTEST, TOKEN, Block, Model
 from clausemark.taxonomy import CATEGORIES
 
@@ -53,7 +62,11 @@ MEANS: Final = tuple(ranges_of(nothing_around(0)))
 SINGLE: Final = (*INTRODUCTIONS, *(name for name in FIELDS if name not in (*INTRODUCTIONS, *MEANS)))
 
 #: Where a word's record has what, after its number of characters; where its characters begin.
-_TOKENS, _NGRAMS, _TIMES, _SQUARE, _HEAD = np.uint32([1, 2, 3, 4, 5])
+_TOKENS: Final = np.uint32(1)
+_NGRAMS: Final = np.uint32(2)
+_TIMES: Final = np.uint32(3)
+_SQUARE: Final = np.uint32(4)
+_HEAD: Final = np.uint32(5)
 
 Floats = NDArray[np.float32]
 
@@ -162,7 +175,7 @@ def _compiled(signature: Any) -> Callable[[Any], Any]:
 
 @intrinsic
 def _fetch(context, array, index):  # type: ignore[no-untyped-def]
-    """Ask for what lies at an index of the flat array, and go on: memory is slow, but does several things at once."""
+    """Ask for what lies at an index of the flat array, and go on: memory is slow, but can do much at once."""
 
     def ask(context, builder, signature, values):  # type: ignore[no-untyped-def]
         data = context.make_array(signature.args[0])(context, builder, values[0]).data
@@ -462,7 +475,7 @@ def _say(  # type: ignore[no-untyped-def]
 def _combine(  # type: ignore[no-untyped-def]
     scores, maps, rows, first, last, without, shapes, alone, out
 ):  # fmt: skip
-    """Stage 2, as `combine`: what a clause says to each field that sees it is worked out once, then gathered."""
+    """Stage 2, as `context.combine`: what a clause says to each field is worked out once, then gathered."""
     count, classes = out.shape
     said, told = len(maps.alone) - 1, len(maps.told)
     start = len(rows) * classes  # of the fields that are means
