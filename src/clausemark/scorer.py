@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import float32, float64, int32, int64, njit, types, uint64
+from numba import float32, float64, int32, int64, njit, types, uint32, uint64
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -231,22 +230,21 @@ def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _learn(codes, at, chars, words):  # type: ignore[no-untyped-def]
+def _learn(codes, at, chars, words, total):  # type: ignore[no-untyped-def]
     """Make the record of a new word but for its tokens; its n-grams are scikit-learn's "char_wb"."""
-    memory, scores = words.memory, chars.weights.shape[1]
-    padded = np.full(len(codes) + 2, 32, np.uint32)
-    padded[1:-1] = codes
-    memory[at : at + _HEAD] = 0
-    memory[at] = len(codes)
-    memory[at + _HEAD : at + _HEAD + len(codes)] = codes
-    sums = at + _HEAD + len(codes) + (len(codes) + 1) // 2
+    memory, scores, length = words.memory, chars.weights.shape[1], len(codes)
+    memory[at] = length
+    for i in range(length):
+        memory[at + _HEAD + i] = codes[i]
+    sums = at + _HEAD + length + (length + 1) // 2
     begin = end = sums + scores
-    total = np.zeros(scores)
+    for k in range(scores):
+        total[k] = 0
     square = 0.0
-    for first in range(len(padded) - SHORTEST + 1):
-        node = int64(padded[first])
-        for last in range(first + 1, min(first + chars.longest, len(padded))):
-            slot, key = _find(chars.trie.table, node, padded[last])
+    for first in range(-1, length + 2 - SHORTEST):  # from the space before the word
+        node = int64(codes[first] if first >= 0 else 32)
+        for last in range(first + 1, min(first + chars.longest, length + 1)):
+            slot, key = _find(chars.trie.table, node, codes[last] if last < length else uint32(32))
             if chars.trie.table[slot, 0] != key:
                 break
             node = chars.trie.first + int64(slot)
@@ -263,9 +261,11 @@ def _learn(codes, at, chars, words):  # type: ignore[no-untyped-def]
                     total[k] += idf * chars.weights[term, k]
     for i in range(begin, end):
         chars.seen[memory[i]] = 0
+    memory[at + _TOKENS] = memory[at + _TIMES] = 0
     memory[at + _NGRAMS] = end - begin
     words.floats[at + _SQUARE] = square
-    words.floats[sums:begin] = total
+    for k in range(scores):
+        words.floats[sums + k] = total[k]
     words.size[0] = (end + 15) & ~15  # where a line of the cache begins
     words.size[1] += 1
 
@@ -275,7 +275,7 @@ def _read(codes, ends, space, chars, words, hashes, starts, counts, found, new):
     """Split texts into words, `found`; learn what can be learnt of new ones."""
     mask = uint64(len(words.slots) - 1)
     high = uint64(0xFFFFFFFF00000000)
-    memory = words.memory
+    memory, total = words.memory, np.empty(chars.weights.shape[1])
     count = learnt = 0
     i = uint64(0)
     for text in range(len(ends)):
@@ -313,7 +313,7 @@ def _read(codes, ends, space, chars, words, hashes, starts, counts, found, new):
                 if entry == _FREE:
                     at = uint64(words.size[0])
                     words.slots[slot] = (mixed & high) | at
-                    _learn(codes[start : start + length], int64(at), chars, words)
+                    _learn(codes[start : start + length], int64(at), chars, words, total)
                     new[learnt] = int64(at)
                     learnt += 1
                     break
@@ -349,7 +349,8 @@ def _say(  # type: ignore[no-untyped-def]
     memory, floats = words.memory, words.floats
     base = 0
     for text in range(len(counts) - 1):
-        heard[:] = 0
+        for k in range(scores):
+            heard[0, k] = heard[1, k] = 0
         # Steps of their own, with few branches, so that the processor can wait for several terms at once.
         begin = distinct = counts[text]
         tokens = 0
@@ -409,7 +410,8 @@ def _say(  # type: ignore[no-untyped-def]
         for k in range(scores):
             out[text, k] = intercepts[k] + share * heard[0, k]
         if keep:
-            values[base:here] *= share
+            for i in range(base, here):
+                values[i] *= share
             base = here
         square = 0.0
         shared = 0
@@ -482,7 +484,8 @@ def _combine(  # type: ignore[no-untyped-def]
     parts = np.empty((count, maps.said.shape[1]), dtype=np.float32)
     sums = np.zeros((count + 1, len(first) * classes))
     for i in range(count):
-        parts[i] = 0
+        for j in range(maps.said.shape[1]):
+            parts[i, j] = 0
         for k in range(said):
             for j in range(maps.said.shape[1]):
                 parts[i, j] += scores[i, k] * maps.said[k, j]
@@ -493,12 +496,14 @@ def _combine(  # type: ignore[no-untyped-def]
             sums[i + 1, j] = sums[i, j] + parts[i, start + j]
     for i in range(count):
         if alone[i]:
-            out[i] = maps.alone[said]
+            for j in range(classes):
+                out[i, j] = maps.alone[said, j]
             for k in range(said):
                 for j in range(classes):
                     out[i, j] += scores[i, k] * maps.alone[k, j]
             continue
-        out[i] = maps.shapes[-1]
+        for j in range(classes):
+            out[i, j] = maps.shapes[shapes.shape[1], j]
         for k in range(shapes.shape[1]):
             if shapes[i, k] != 0:
                 for j in range(classes):
@@ -534,15 +539,13 @@ class Scorer:
         self.model = model
         self._lock = Lock()
         self._intercepts = _array(model.intercepts, np.float32)
-        self._symbols: dict[str, int] = {}
-        sequences: list[list[int]] = []
-        symbols = self._symbols
         block = model.blocks.get("words")
-        for term in block.terms if block else ():
-            sequences.append([symbols.setdefault(token, len(symbols)) for token in term.split(" ")])
-        ends = np.cumsum([0, *map(len, sequences)])
-        flat = np.fromiter(chain.from_iterable(sequences), dtype=np.uint32, count=ends[-1])
+        terms = block.terms if block else ()
+        tokens = " ".join(terms).split(" ") if terms else []
+        symbols = self._symbols = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
+        flat = np.array([symbols[token] for token in tokens], np.uint32)
         flat.flags.writeable = False
+        ends = np.cumsum([0, *(term.count(" ") + 1 for term in terms)])
         self._terms = _terms(block, flat, ends, len(symbols) + 1, len(self._intercepts))
         block = model.blocks.get("chars")
         grams = block.terms if block else ()
@@ -680,9 +683,9 @@ class Scorer:
         """Give the words known, or a fresh memory if so many more might not find room in it."""
         # Characters, tokens, n-grams of each length; and of each word the rest, up to the next line.
         longest = max(0, self._chars.longest - SHORTEST + 1)
-        room = characters * (2 + longest) + words * (_HEAD + len(self._intercepts) + longest + 16)
+        room = characters * (2 + longest) + words * (int(_HEAD) + len(self._intercepts) + longest + 16)
         if hasattr(self, "_words"):
-            known, end = self._words.size.tolist()[::-1]
+            end, known = map(int, self._words.size)
             rooms = len(self._words.memory), len(self._words.slots)
             # What has grown for a huge text is given up after it.
             if rooms == (MEMORY, 2 * WORDS) and end + room <= MEMORY and known + words <= WORDS:
