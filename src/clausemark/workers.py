@@ -134,7 +134,6 @@ def label_pages(
     """
     from clausemark.dataset import clause_batch
     from clausemark.documents import parse_document
-    from clausemark.screening import POLICY_SCORE, figures, score_figures
 
     outcomes: list[dict[str, Any] | Failure | None] = [None] * len(pages)
     found: list[Labels] = []
@@ -144,32 +143,21 @@ def label_pages(
         """Score pages together; where that fails, each apart, so that it costs one."""
         try:
             labeled = labeler.label_clauses([(document, clauses) for _, document, clauses in group])
+            rows = [_row(pages[place], each) for (place, *_), each in zip(group, labeled, strict=True)]
         except Exception as error:
-            for one in group if len(group) > 1 else ():
-                label([one])
-            if len(group) == 1:
-                outcomes[group[0][0]] = _failure(pages[group[0][0]], 2, error, settings)
+            if len(group) > 1:
+                for one in group:
+                    label([one])
+            else:
+                position = group[0][0]
+                outcomes[position] = _failure(pages[position], 2, error, settings)
             return
-        for (position, document, clauses), labels in zip(group, labeled, strict=True):
-            page, score = pages[position], 0.0
-            if clauses:
-                texts, headings = zip(*((c.text, c.kind == "heading") for c in clauses), strict=True)
-                score = score_figures(figures(document.title, texts, headings, labels.chances))
-            is_policy = score >= POLICY_SCORE
-            kept = is_policy or not settings.skip_non_policies
-            if kept:
+        for (position, *_), labels, row in zip(group, labeled, rows, strict=True):
+            if settings.skip_non_policies and not row["is_policy"]:
+                row["clauses"] = 0
+            else:
                 found.append(labels)
-            outcomes[position] = {
-                "source": page.source,
-                "url": page.url,
-                "language": document.language,
-                "title": document.title,
-                "bytes": len(page.content),
-                "clauses": len(clauses) if kept else 0,
-                "words": count_words(document.text),
-                "is_policy": is_policy,
-                "policy_score": score,
-            }
+            outcomes[position] = row
 
     for position, page in enumerate(pages):
         stage = 1
@@ -186,7 +174,8 @@ def label_pages(
         except Exception as error:
             outcomes[position] = _failure(page, stage, error, settings)
         # A large page ends its group, so that the time and the memory that it takes count as its own.
-        if position + 1 == len(pages) or sum(len(document.text) for _, document, _ in read) >= GROUP_CHARS:
+        last = position + 1 == len(pages)
+        if read and (last or sum(len(document.text) for _, document, _ in read) >= GROUP_CHARS):
             label(read)
             read = []
     labeled = Labeled(clause_batch(found, text=settings.text), [o for o in outcomes if o is not None])
@@ -210,6 +199,27 @@ def count_words(text: str) -> int:
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<u4"))
     space = SPACE[np.minimum(codes, len(SPACE) - 1)]
     return int(np.count_nonzero(space[:-1] & ~space[1:])) + bool(len(space) and not space[0])
+
+
+def _row(page: Page, labels: Labels) -> dict[str, Any]:
+    """Make a page's row of documents."""
+    from clausemark.screening import POLICY_SCORE, figures, score_figures
+
+    document, score = labels.document, 0.0
+    if labels.clauses:
+        texts, headings = zip(*((c.text, c.kind == "heading") for c in labels.clauses), strict=True)
+        score = score_figures(figures(document.title, texts, headings, labels.chances))
+    return {
+        "source": page.source,
+        "url": page.url,
+        "language": document.language,
+        "title": document.title,
+        "bytes": len(page.content),
+        "clauses": len(labels.clauses),
+        "words": count_words(document.text),
+        "is_policy": score >= POLICY_SCORE,
+        "policy_score": score,
+    }
 
 
 def _failure(page: Page, stage: int, error: Exception, settings: Settings) -> Failure:
