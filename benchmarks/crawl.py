@@ -17,6 +17,7 @@ of ``clausemark[train]``.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -29,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Pages that are scored at once, some 60,000 characters as in a batch.
+TOGETHER = 4
 
 
 def repeat(pages: Sequence[bytes], count: int) -> Iterator[bytes]:
@@ -97,13 +100,12 @@ def apart(crawl: Path, model: str, folder: Path) -> dict[str, float]:
     from resiliparse.parse.encoding import detect_encoding
     from resiliparse.parse.html import HTMLTree
 
-    from clausemark.clauses import segment
     from clausemark.crawl import Crawl, Page
     from clausemark.dataset import Dataset, clause_batch
     from clausemark.documents import parse_document
     from clausemark.errors import LanguageError
     from clausemark.predict import Labeler
-    from clausemark.screening import policy_score
+    from clausemark.screening import figures, policy_score, score_figures
 
     labeler = Labeler.load(model)
     policy_score(labeler.label("We keep what is compiled."))
@@ -115,11 +117,19 @@ def apart(crawl: Path, model: str, folder: Path) -> dict[str, float]:
         seconds[name] = time.process_time() - start
         return found
 
-    def label(document: Any) -> list[Any]:
-        try:
-            return [labeler.label_document(document)]
-        except LanguageError:
-            return []
+    def segment(documents: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+        for document in documents:
+            with contextlib.suppress(LanguageError):
+                yield document, labeler.segment(document)
+
+    def score(parts: Sequence[tuple[Any, Any]]) -> Iterator[Any]:
+        for start in range(0, len(parts), TOGETHER):
+            yield from labeler.label_clauses(parts[start : start + TOGETHER])
+
+    def screen(labels: Any) -> float:
+        texts = [clause.text for clause in labels.clauses]
+        headings = [clause.kind == "heading" for clause in labels.clauses]
+        return score_figures(figures(labels.document.title, texts, headings, labels.chances))
 
     pages = timed("read", lambda: [p for p in Crawl([str(crawl)]) if isinstance(p, Page)])
     timed(
@@ -127,16 +137,15 @@ def apart(crawl: Path, model: str, folder: Path) -> dict[str, float]:
         lambda: [HTMLTree.parse_from_bytes(p.content, detect_encoding(p.content)) and None for p in pages],
     )
     documents = timed("extract", lambda: [parse_document(p.content, name=p.source) for p in pages])
-    timed("segment", lambda: [segment(d) for d in documents])
-    policies = [p for found in timed("score", lambda: [label(d) for d in documents]) for p in found]
-    seconds["score"] -= seconds["segment"]  # label_document segments too
-    timed("screen", lambda: [policy_score(p) for p in policies])
+    parts = timed("segment", lambda: list(segment(documents)))
+    labels = timed("score", lambda: list(score(parts)))
+    timed("screen", lambda: [screen(each) for each in labels])
 
     def write() -> None:
         manifest = {"model": "", "version": "", "parameters": {"text": True}, "inputs": []}
         with Dataset(folder, manifest) as dataset:
-            for start in range(0, len(policies), 16):
-                dataset.write([clause_batch(policies[start : start + 16])], [])
+            for start in range(0, len(labels), 16):
+                dataset.write([clause_batch(labels[start : start + 16])], [])
             row = dict.fromkeys(("url", "title", "digest", "duplicate_of", "is_policy", "policy_score"))
             row |= {"source": "s", "language": "en", "bytes": 0, "clauses": 0, "words": 0}
             dataset.write([], [row] * len(pages))

@@ -22,19 +22,19 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-import numpy as np
 import pandas as pd
 
 from clausemark.clauses import Clause, segment
-from clausemark.context import combine, surroundings
+from clausemark.context import join, surroundings
 from clausemark.corpus import read_corpus
 from clausemark.documents import read_document
 from clausemark.features import clause_frame
 from clausemark.model import load_model, restore
 from clausemark.scorer import Scorer
-from clausemark.taxonomy import CATEGORIES
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Documents that are scored at once, some 60,000 characters as in a batch.
+TOGETHER = 8
 PAGE = "<h1>Privacy</h1><p>We sell your data to advertisers.</p><p>You can opt out at any time.</p>"
 
 
@@ -60,37 +60,46 @@ def measure_scoring(model_folder: Path, documents: list[tuple[Clause, ...]], rou
     classifier, scorer = restore(model), Scorer(model)
     frame = pd.concat([clause_frame(clauses) for clauses in documents], ignore_index=True)
     around = [surroundings(clauses) for clauses in documents]
-    texts = [[clause.text for clause in clauses] for clauses in documents]
-    together = [text for part in texts for text in part]
-    size = sum(map(len, together)) / 1e6
-    said = len(model.intercepts) - len(CATEGORIES)
+    clauses, everything = [clause for part in documents for clause in part], join(around)
+    texts = [clause.text for clause in clauses]
+    size = sum(map(len, texts)) / 1e6
 
-    def prepared() -> list[np.ndarray]:
-        found = []
-        for part, near in zip(texts, around, strict=True):
-            scores = scorer.say(part)
-            found.append(combine(scores[:, :said], scores[:, said:], near, model.alone, model.context))
-        return found
+    def first_stage() -> None:
+        features = classifier.features_.transform(frame)
+        for part in (classifier.says_, classifier.announces_):
+            part.decision_function(features)
+
+    def together() -> None:
+        for start in range(0, len(documents), TOGETHER):
+            group = documents[start : start + TOGETHER]
+            near = join(surroundings(part) for part in group)
+            scorer.score([clause for part in group for clause in part], near)
 
     fresh = [Scorer(model) for _ in range(rounds)]
-    ways: dict[str, Callable[[], object]] = {
-        "scikit-learn, in context, frames prepared": lambda: classifier.decision_function(frame),
-        "scorer, in context, neighbours prepared": prepared,
-        "scorer, in context": lambda: [scorer.score(clauses) for clauses in documents],
-        "scorer, stage 1": lambda: scorer.say(together),
-        "scorer, stage 1, no word known": lambda: fresh.pop().say(together),
+    ways: dict[str, dict[str, Callable[[], object]]] = {
+        "stage 1": {
+            "scikit-learn": first_stage,
+            "scorer": lambda: scorer.say(texts),
+            "scorer, no word known": lambda: fresh.pop().say(texts),
+        },
+        "in context": {
+            "scikit-learn, neighbours prepared": lambda: classifier.decision_function(frame),
+            "scorer, neighbours prepared": lambda: scorer.score(clauses, everything),
+            f"scorer, {TOGETHER} documents at once": together,
+            "scorer, each document apart": lambda: [scorer.score(part) for part in documents],
+        },
     }
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    scorer.say(together)
+    scorer.score(clauses, everything)
+    taken: dict[tuple[str, str], list[float]] = {(s, name): [] for s, of in ways.items() for name in of}
     for _ in range(rounds):
-        for name, way in ways.items():
-            taken[name].append(processor_time(way))
-    slow = next(iter(taken.values()))
-    print(f"{len(together):,} clauses of {len(documents)} documents, {size:.2f} MB of text, {rounds} rounds")
-    print("| way | MB/s | times scikit-learn |\n|---|---|---|")
-    for name, times in taken.items():
+        for (stage, name), times in taken.items():
+            times.append(processor_time(ways[stage][name]))
+    print(f"{len(clauses):,} clauses of {len(documents)} documents, {size:.2f} MB of text, {rounds} rounds")
+    print("| stage | way | MB/s | times scikit-learn |\n|---|---|---|---|")
+    for (stage, name), times in taken.items():
+        slow = taken[stage, next(iter(ways[stage]))]
         ratio = median(s / t for s, t in zip(slow, times, strict=True))
-        print(f"| {name} | {size / median(times):.2f} | {ratio:.1f} |")
+        print(f"| {stage} | {name} | {size / median(times):.2f} | {ratio:.1f} |")
 
 
 def measure_start(model: Path, rounds: int) -> None:

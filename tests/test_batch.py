@@ -10,24 +10,30 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from clausemark import workers
 from clausemark.batch import Summary, label_crawl
+from clausemark.clauses import Clause
 from clausemark.cli import main
-from clausemark.crawl import Failure
+from clausemark.context import Surroundings
+from clausemark.crawl import Failure, Page
 from clausemark.dataset import DOCUMENTS, ERRORS, Dataset, clauses_schema
 from clausemark.errors import InputError, ModelError
 from clausemark.predict import Labeler
 from clausemark.taxonomy import CATEGORIES
-from clausemark.workers import Settings
+from clausemark.workers import Settings, count_words, label_pages
 from tiny import SENTENCES, THINGS
 
 TABLES = ("clauses", "documents", "errors")
@@ -275,6 +281,51 @@ def test_pandas_reads_it_as_one_table(undisturbed: Path) -> None:
     frame = pd.read_parquet(undisturbed / "clauses")
     assert len(frame) == len(read(undisturbed)["clauses"])
     assert frame["primary"].dtype == "category"
+
+
+def test_pages_that_cannot_be_scored_cost_themselves(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labeler = Labeler.load(tiny_model)
+    score = labeler.scorer.score
+
+    def fail(clauses: Sequence[Clause], around: Surroundings | None = None) -> Any:
+        if any("page-2" in clause.text for clause in clauses):
+            raise MemoryError
+        return score(clauses, around)
+
+    pages = [Page(str(i), None, page(f"page-{i}").encode()) for i in range(5)]
+    expected = label_pages(labeler, pages, Settings())
+    monkeypatch.setattr(labeler.scorer, "score", fail)
+    found = label_pages(labeler, pages, Settings())
+    assert found.outcomes.pop(2) == Failure("2", "label", "needs more than 512 MB of memory")
+    expected.outcomes.pop(2)
+    assert [row["source"] for row in found.outcomes] == [row["source"] for row in expected.outcomes]
+    others = [row for row in expected.clauses.to_pylist() if row["doc"] != "2"]
+    assert found.clauses.drop_columns(list(CATEGORIES)).to_pylist() == [
+        {name: value for name, value in row.items() if name not in CATEGORIES} for row in others
+    ]
+
+
+def test_a_page_is_labeled_alike_in_small_groups(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labeler = Labeler.load(tiny_model)
+    pages = [Page(str(i), None, page(f"page-{i}").encode()) for i in range(7)]
+    together = label_pages(labeler, pages, Settings())
+    monkeypatch.setattr(workers, "GROUP_CHARS", 1)
+    marks: list[tuple[int, int]] = []
+    apart = label_pages(labeler, pages, Settings(), mark=lambda *place: marks.append(place))
+    assert marks == [*((i, stage) for i in range(7) for stage in (1, 2)), (-1, 0)]
+    assert [row["clauses"] for row in apart.outcomes] == [row["clauses"] for row in together.outcomes]
+    for name in CATEGORIES:
+        np.testing.assert_allclose(apart.clauses[name], together.clauses[name], atol=1e-6)
+    assert apart.clauses.drop_columns(list(CATEGORIES)).equals(
+        together.clauses.drop_columns(list(CATEGORIES))
+    )
+
+
+@given(st.text(st.one_of(st.characters(codec=None), st.sampled_from(" \n\x1c\x85\xa0\u2028\u3000\ud800ab"))))
+def test_words_are_counted_as_python_splits_them(text: str) -> None:
+    assert count_words(text) == len(text.split())
 
 
 # Going on -----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 
 import clausemark
 from clausemark.clauses import segment
+from clausemark.documents import parse_document
 from clausemark.errors import InputError, LanguageError, MissingExtraError, ModelError
 from clausemark.features import as_frame, clause_frame
 from clausemark.model import load_model, restore
@@ -104,6 +105,14 @@ def test_features_are_the_tf_idf_of_the_texts_alone(tiny_model: Path, labeler: L
     expected = restore(load_model(tiny_model)).features_.transform(as_frame(texts))
     np.testing.assert_allclose(found.toarray(), expected.toarray(), atol=1e-6)
     assert indptr.tolist()[1:3] == [indptr[1]] * 2, "a row of a text without a known word is empty"
+
+
+def test_documents_are_labeled_together_as_apart(labeler: Labeler) -> None:
+    documents = [parse_document(text) for text in (TEXT, "Privacy", TEXT * 3, "- photos\n- names")]
+    parts = [(document, labeler.segment(document)) for document in documents]
+    together = labeler.label_clauses([*parts, (documents[0], [])])
+    assert [labels.policy() for labels in together[:-1]] == [labeler.label_document(d) for d in documents]
+    assert together[-1].policy().clauses == ()
 
 
 def test_records_and_frame_agree(labeler: Labeler) -> None:

@@ -6,6 +6,8 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from random import Random
 
@@ -21,6 +23,7 @@ from scipy.sparse import csr_matrix, hstack
 from clausemark import scorer as module
 from clausemark.classifier import ClauseClassifier, give
 from clausemark.clauses import Clause, segment
+from clausemark.context import combine, join, surroundings
 from clausemark.corpus import read_corpus
 from clausemark.documents import read_document
 from clausemark.features import clause_frame
@@ -114,6 +117,45 @@ def test_any_text_scores_as_with_scikit_learn(scorer: Scorer, reference: ClauseC
     assert_alike(scorer, reference, texts)
 
 
+ROWS = st.tuples(
+    st.sampled_from(("heading", "sentence", "item", "sentence")),
+    st.booleans(),
+    st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join),
+)
+
+
+@pytest.fixture(scope="module")
+def odd_scorer(model: Model) -> Scorer:
+    """A scorer whose every field counts, none like another."""
+    random = np.random.default_rng(0)
+    alone, context = (
+        random.normal(size=part.shape).astype(np.float32) for part in (model.alone, model.context)
+    )
+    return Scorer(replace(model, alone=alone, context=context))
+
+
+@given(st.lists(st.lists(ROWS, max_size=20), min_size=1, max_size=3))
+@settings(deadline=None)
+def test_context_counts_as_in_the_reference(odd_scorer: Scorer, rows: list) -> None:
+    documents = []
+    for part in rows:
+        paragraphs = accumulate(int(opens) for _, opens, _ in part)
+        documents.append(
+            [Clause(text, kind, 0, 0, n) for (kind, _, text), n in zip(part, paragraphs, strict=True)]
+        )
+    clauses, around = [c for part in documents for c in part], join(map(surroundings, documents))
+    scores, said = odd_scorer.say([c.text for c in clauses]), len(odd_scorer.model.alone) - 1
+    expected = combine(
+        scores[:, :said], scores[:, said:], around, odd_scorer.model.alone, odd_scorer.model.context
+    )
+    found = odd_scorer.score(clauses, around)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+    # Documents apart score as together.
+    apart = [odd_scorer.score(part) for part in documents]
+    np.testing.assert_allclose(found, np.concatenate(apart), rtol=1e-5, atol=1e-4)
+
+
 def test_every_clause_of_the_corpus_gets_the_same_labels(scorer: Scorer, reference: ClauseClassifier) -> None:
     policies = read_corpus(ROOT / "data" / "corpus")
     assert_same_labels(scorer, reference, [policy.clauses_for_context() for policy in policies])
@@ -157,13 +199,13 @@ def test_words_forgotten_for_want_of_room_are_learnt_again(
         " ".join(random.choice(WORDS) + random.choice("abcdef") * i for i in range(9)) for _ in range(99)
     ]
     expected = Scorer(model).say(texts)
-    for name, value in {"BATCH": 256, "CHARACTERS": 1024, "WORDS": 160}.items():
+    for name, value in {"BATCH": 256, "MEMORY": 1 << 15, "WORDS": 160}.items():
         monkeypatch.setattr(module, name, value)
     small = Scorer(model)
     memories = set()
     for text in texts:
         small.say([text])
-        memories.add(id(small._words.characters))
+        memories.add(id(small._words.memory))
     assert len(memories) > 1
     np.testing.assert_allclose(small.say(texts), expected, rtol=1e-5, atol=1e-6)
 
@@ -196,8 +238,9 @@ def test_words_that_begin_alike_are_told_apart(scorer: Scorer, reference: Clause
 
 
 def test_white_space_is_what_python_takes_for_it() -> None:
-    beyond = range(len(module._SPACE), sys.maxunicode + 1)
+    beyond = range(len(module.SPACE) - 1, sys.maxunicode + 1)
     assert not any(map(str.isspace, map(chr, beyond)))
+    assert [bool(found) for found in module.SPACE] == [chr(c).isspace() for c in range(len(module.SPACE))]
 
 
 def test_a_batch_that_was_stopped_leaves_nothing_behind(

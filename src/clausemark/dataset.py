@@ -16,14 +16,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clausemark.crawl import Claim, Failure
 from clausemark.errors import ClausemarkError, InputError
 from clausemark.taxonomy import CATEGORIES
+
+if TYPE_CHECKING:
+    from clausemark.predict import Labels
 
 FORMAT: Final = "clausemark-batch/1"
 TABLES: Final = ("clauses", "errors", "documents")
@@ -85,12 +89,12 @@ def clauses_schema(text: bool = True) -> pa.Schema:
     return _CLAUSES if text else _CLAUSES.remove(_CLAUSES.get_field_index("text"))
 
 
-def clause_batch(policies: Sequence[Any], *, text: bool = True) -> pa.RecordBatch:
-    """Lay the clauses of labeled policies out as rows.
+def clause_batch(labels: Sequence[Labels], *, text: bool = True) -> pa.RecordBatch:
+    """Lay the clauses of labeled documents out as rows.
 
     Parameters
     ----------
-    policies : sequence of LabeledPolicy
+    labels : sequence of Labels
     text : bool
         With the text of each clause.
 
@@ -99,27 +103,40 @@ def clause_batch(policies: Sequence[Any], *, text: bool = True) -> pa.RecordBatc
     pyarrow.RecordBatch
         Columns as `clauses_schema`.
     """
-    rows = [(policy.document.source, clause) for policy in policies for clause in policy.clauses]
-    clauses = [clause for _, clause in rows]
-    number = {name: i for i, name in enumerate(CATEGORIES)}
+    clauses = [clause for each in labels for clause in each.clauses]
+    texts, kinds, starts, ends, _ = zip(*clauses, strict=True) if clauses else [()] * 5
+    counts = [len(each.clauses) for each in labels]
+    nothing = np.empty((0, len(CATEGORIES)))
+    chances, order, given = (
+        np.concatenate([nothing.astype(kind), *(getattr(each, name) for each in labels)])
+        for name, kind in (("chances", np.float64), ("order", np.int64), ("given", np.bool_))
+    )
+    places = np.concatenate([np.arange(0), *map(np.arange, counts)])
+    sources = pa.array([each.document.source for each in labels], pa.string())
+    names = pa.array(CATEGORIES, pa.string())
     columns = {
-        "doc": pa.array([source for source, _ in rows], pa.string()),
-        "index": pa.array([clause.index for clause in clauses], pa.int32()),
-        "start": pa.array([clause.start for clause in clauses], pa.int32()),
-        "end": pa.array([clause.end for clause in clauses], pa.int32()),
-        "kind": _names([_KINDS.index(clause.kind) for clause in clauses], _KINDS),
-        "heading": pa.array([clause.heading for clause in clauses], pa.string()),
-        "text": pa.array([clause.text for clause in clauses], pa.string()) if text else None,
-        "primary": _names([number[clause.primary] for clause in clauses], CATEGORIES),
-        "labels": pa.array([clause.labels for clause in clauses], pa.list_(pa.string())),
-        **{name: pa.array([clause.scores[name] for clause in clauses], pa.float32()) for name in CATEGORIES},
-        "needs_review": pa.array([clause.needs_review for clause in clauses], pa.bool_()),
+        "doc": sources.take(pa.array(np.repeat(np.arange(len(labels)), counts))),
+        "index": pa.array(places, pa.int32()),
+        "start": pa.array(starts, pa.int32()),
+        "end": pa.array(ends, pa.int32()),
+        "kind": _names([_KINDS.index(kind) for kind in kinds], _KINDS),
+        "heading": pa.array([heading for each in labels for heading in each.headings], pa.string()),
+        "text": pa.array(texts, pa.string()) if text else None,
+        "primary": _names(order[:, 0], CATEGORIES),
+        "labels": pa.ListArray.from_arrays(
+            np.concatenate([[0], given.sum(axis=1)]).cumsum().astype(np.int32),
+            names.take(pa.array(order[given])),
+        ),
+        **{name: pa.array(chances[:, k], pa.float32()) for k, name in enumerate(CATEGORIES)},
+        "needs_review": pa.array(
+            np.concatenate([nothing.any(axis=1), *(each.needs_review for each in labels)])
+        ),
     }
     schema = clauses_schema(text)
     return pa.record_batch([columns[name] for name in schema.names], schema=schema)
 
 
-def _names(indices: list[int], names: Sequence[str]) -> pa.DictionaryArray:
+def _names(indices: Any, names: Sequence[str]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), pa.array(names, pa.string()))
 
 

@@ -13,12 +13,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from clausemark.clauses import Clause, ClauseKind, contexts, segment
+from clausemark.clauses import Clause, ClauseKind, segment
+from clausemark.context import Surroundings, join, surroundings
 from clausemark.documents import Document, read_document
 from clausemark.errors import LanguageError, MissingExtraError, ModelError
 from clausemark.model import Model, load_model
@@ -130,6 +132,60 @@ class LabeledPolicy:
         return render_fragment(self)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """What the model says of the clauses of a document, in columns; `policy` has it in rows.
+
+    Attributes
+    ----------
+    document : Document
+    clauses : sequence of Clause
+    heading : ndarray of shape (n_clauses,), int64
+        The clause that each stands under, -1 before the first heading.
+    chances : ndarray of shape (n_clauses, 12), float64
+        Calibrated probability of every category.
+    order : ndarray of shape (n_clauses, 12), int64
+        Categories, the likeliest first.
+    given : ndarray of shape (n_clauses, 12), bool
+        Which of these are given; the first always is.
+    needs_review : ndarray of shape (n_clauses,), bool
+    """
+
+    document: Document
+    clauses: Sequence[Clause]
+    heading: NDArray[np.int64]
+    chances: NDArray[np.float64]
+    order: NDArray[np.int64]
+    given: NDArray[np.bool_]
+    needs_review: NDArray[np.bool_]
+
+    @property
+    def headings(self) -> list[str]:
+        """The heading that each clause stands under, ``""`` before the first."""
+        rows = self.heading.tolist()
+        found = {row: " ".join(self.clauses[row].text.split()) if row >= 0 else "" for row in {*rows}}
+        return [found[row] for row in rows]
+
+    def policy(self) -> LabeledPolicy:
+        """Return the same in rows."""
+        names = map(CATEGORIES.__getitem__, self.order[self.given].tolist())
+        table = zip(
+            self.clauses, self.headings, self.given.sum(axis=1).tolist(), self.chances.tolist(),
+            self.needs_review.tolist(), strict=True,
+        )  # fmt: skip
+        rows = []
+        for index, (clause, heading, count, chances, needs_review) in enumerate(table):
+            labels = tuple(islice(names, count))
+            scores = dict(zip(CATEGORIES, chances, strict=True))
+            rows.append(
+                LabeledClause(
+                    index, clause.kind, clause.start, clause.end, heading, clause.text, labels[0], labels,
+                    scores, needs_review,
+                )
+            )  # fmt: skip
+        return LabeledPolicy(self.document, tuple(rows))
+
+
 class Labeler:
     """Labels documents with a trained model.
 
@@ -223,34 +279,60 @@ class Labeler:
         LanguageError
             If it is not in English.
         """
+        clauses = self.segment(document, any_language=any_language)
+        (labels,) = self.label_clauses([(document, clauses)])
+        return labels.policy()
+
+    def segment(self, document: Document, *, any_language: bool = False) -> list[Clause]:
+        """Split a document into clauses, if the model can read it.
+
+        Parameters
+        ----------
+        document : Document
+        any_language : bool
+            As for `label`.
+
+        Returns
+        -------
+        list of Clause
+
+        Raises
+        ------
+        LanguageError
+            If it is not in English.
+        """
         if document.language not in ("", "en") and not any_language:
             raise LanguageError(
                 f"is not in English but, it seems, {document.language!r}, which the model has not"
                 " learnt; pass --any-language (any_language=True) to label it all the same",
                 where=document.source,
             )
-        clauses = segment(document)
-        if not clauses:
-            return LabeledPolicy(document, ())
-        chances = self.probabilities(clauses)
-        labeled = [
-            LabeledClause(
-                i,
-                clause.kind,
-                clause.start,
-                clause.end,
-                " ".join(clauses[context.heading].text.split()) if context.heading >= 0 else "",
-                clause.text,
-                labels[0],
-                labels,
-                dict(zip(CATEGORIES, map(float, row), strict=True)),
-                bool(row.max() < self.model.review),
-            )
-            for i, (clause, context, labels, row) in enumerate(
-                zip(clauses, contexts(clauses), self._labels(chances), chances, strict=True)
-            )
+        return segment(document)
+
+    def label_clauses(self, documents: Sequence[tuple[Document, Sequence[Clause]]]) -> list[Labels]:
+        """Label documents that have been split into clauses; many small ones at once are faster.
+
+        Parameters
+        ----------
+        documents : sequence of (Document, sequence of Clause)
+            Each with all its clauses, in order.
+
+        Returns
+        -------
+        list of Labels
+        """
+        around = [surroundings(clauses) for _, clauses in documents]
+        chances = self._chances([clause for _, clauses in documents for clause in clauses], join(around))
+        order = np.argsort(-chances, axis=1, kind="stable")
+        given = np.take_along_axis(chances >= self.model.thresholds, order, axis=1)
+        given[:, 0] = True
+        review = chances.max(axis=1, initial=0.0) < self.model.review
+        ends = np.cumsum([len(clauses) for _, clauses in documents])[:-1]
+        columns = zip(*(np.split(each, ends) for each in (chances, order, given, review)), strict=True)
+        return [
+            Labels(document, clauses, near.heading, *values)
+            for (document, clauses), near, values in zip(documents, around, columns, strict=True)
         ]
-        return LabeledPolicy(document, tuple(labeled))
 
     def probabilities(self, clauses: Sequence[Clause]) -> NDArray[np.float64]:
         """Give the calibrated probability of every category.
@@ -264,8 +346,12 @@ class Labeler:
         -------
         ndarray of shape (n_clauses, 12), float64
         """
-        # 1 / (1 + exp(-x)), without overflow
-        return np.asarray(np.exp(-np.logaddexp(0, -self.scorer.score(clauses).astype(np.float64))))
+        return self._chances(clauses, surroundings(clauses))
+
+    def _chances(self, clauses: Sequence[Clause], around: Surroundings) -> NDArray[np.float64]:
+        scores = self.scorer.score(clauses, around).astype(np.float64)
+        with np.errstate(over="ignore"):  # where it does, the chance is 0
+            return np.asarray(1 / (1 + np.exp(-scores)))
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -273,17 +359,6 @@ class Labeler:
         from clausemark.scorer import Scorer
 
         return Scorer(self.model)
-
-    def _labels(self, chances: NDArray[np.float64]) -> list[tuple[str, ...]]:
-        """Primary category first, then the others that reach their threshold, likeliest first."""
-        thresholds = self.model.thresholds
-        found = []
-        for row in chances:
-            order = np.argsort(-row, kind="stable")
-            found.append(
-                tuple(CATEGORIES[k] for n, k in enumerate(order) if n == 0 or row[k] >= thresholds[k])
-            )
-        return found
 
 
 def _download(uri: str) -> Path:

@@ -15,36 +15,57 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import float32, float64, int64, njit, types, uint64
+from llvmlite import ir
+from numba import float32, float64, int32, int64, njit, types, uint32, uint64
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from clausemark.clauses import Clause
-from clausemark.context import combine, surroundings
+from clausemark.context import (
+    FIELDS,
+    INTRODUCTIONS,
+    Surroundings,
+    columns,
+    nothing_around,
+    shapes,
+    surroundings,
+)
+from clausemark.context import _ranges as ranges_of
+from clausemark.context import _rows as rows_of
 from clausemark.model import SHORTEST, TOKEN, Block, Model
 from clausemark.taxonomy import CATEGORIES
 
 #: Characters that are scored at once.
 BATCH: Final = 1 << 16
-#: Characters and words that are remembered; what comes after that starts afresh.
-CHARACTERS: Final = 1 << 20
+#: Words that are remembered, and numbers that their records may hold; what comes after that starts afresh.
 WORDS: Final = 1 << 17
+MEMORY: Final = 1 << 23
 
 _FREE: Final = np.uint64(2**64 - 1)
-#: Marks an n-gram that occurs earlier in its word.
-_AGAIN: Final = np.uint32(2**31)
 #: A code point is a node of its own: the first of every n-gram of characters.
 _CODE_POINTS: Final = 0x110000
-#: 1 where a code point is white space; there is none beyond.
-_SPACE: Final = np.array([chr(c).isspace() for c in range(0x3001)])
+#: 1 where a code point is white space; there is none from the last one on.
+SPACE: Final = np.array([chr(c).isspace() for c in range(0x3002)])
 #: Stands for a token where a word ends.
 _WORD_ENDS: Final = -2
 #: What a term counts that occurs so often.
 _DAMPED: Final = np.concatenate([[0], 1 + np.log(np.arange(1, 1024))])
+_NO_VALUES: Final = np.empty(0, np.float32)
+
+#: Fields that are means of several clauses, and those of one, `INTRODUCTIONS` first.
+MEANS: Final = tuple(ranges_of(nothing_around(0)))
+SINGLE: Final = (*INTRODUCTIONS, *(name for name in FIELDS if name not in (*INTRODUCTIONS, *MEANS)))
+
+#: Where a word's record has what, after its number of characters; where its characters begin.
+_TOKENS: Final = np.uint32(1)
+_NGRAMS: Final = np.uint32(2)
+_TIMES: Final = np.uint32(3)
+_SQUARE: Final = np.uint32(4)
+_HEAD: Final = np.uint32(5)
 
 Floats = NDArray[np.float32]
 
@@ -86,31 +107,57 @@ class Terms(NamedTuple):
     scale: float
     idf: Floats
     weights: Floats  # (n_terms, n_scores)
-    times: NDArray[np.int32]  # in the clause at hand; zero between clauses
-    apart: NDArray[np.float64]  # what a term of several words would count, were they alone; or zero
+    # Of the clause at hand; zero between clauses:
+    times: NDArray[np.int32]  # how often a term occurs; of characters, one that several words have
+    seen: NDArray[np.int32]  # the last word that has the term, counted from 1
+    apart: NDArray[np.float64]  # what a term of several words would count, were they alone
 
 
 class Words(NamedTuple):
-    """Distinct words, as between white space, and what is known of each."""
+    """Distinct words, as between white space, and what is known of each.
 
-    size: NDArray[np.int64]  # how many there are
-    slots: NDArray[np.uint64]  # hash of a word and its number, or free; a power of two of them
-    ends: NDArray[np.int64]  # (n_words + 1, 3): where its characters, n-grams and tokens end
-    characters: NDArray[np.uint32]
-    ngrams: NDArray[np.uint32]  # terms, marked where the word has had them; unsigned spares a test of sign
-    tokens: NDArray[np.uint32]  # symbols
-    sums: Floats  # (n_words, n_scores): idf * weights of its distinct n-grams
-    squares: NDArray[np.float64]  # idf² of these
-    times: NDArray[np.int32]  # in the clause at hand
+    A word is a record in `memory`, all of it in one place, because what takes time is to fetch it:
+    how many characters, tokens and n-grams it has, how often the clause at hand has it, the sum of idf²
+    of its distinct n-grams; characters; symbols of tokens, room for half as many as characters; scores
+    of its distinct n-grams, the sum of idf * weights; terms of its n-grams.
+    """
+
+    size: NDArray[np.int64]  # of the memory in use, and how many words it holds
+    slots: NDArray[np.uint64]  # half of a word's hash and its place, or free; a power of two of them
+    memory: NDArray[np.uint32]
+    floats: Floats  # the same memory
 
 
-_F32, _F32S, _F64 = types.float32[::1], types.float32[:, ::1], types.float64[::1]
+class Scratch(NamedTuple):
+    """Room for what the kernels note down of a text, at least as much as it has characters."""
+
+    hashes: NDArray[np.uint64]  # of words
+    new: NDArray[np.int64]  # places of new words
+    starts: NDArray[np.uint32]
+    found: NDArray[np.uint32]  # words
+    terms: NDArray[np.uint32]
+    line: NDArray[np.uint32]  # tokens, then n-grams
+
+
+class Maps(NamedTuple):
+    """Stage 2 as the kernel reads it: the fields of one neighbour, `INTRODUCTIONS` first, then the means."""
+
+    said: Floats  # (n_said, n_fields * n_classes)
+    told: Floats  # (n_classes, n_introductions * n_classes)
+    shapes: Floats  # (n_shapes + 1, n_classes): the last row is the intercept
+    alone: Floats  # (n_said + 1, n_classes)
+
+
+_F32, _F32S = types.float32[::1], types.float32[:, ::1]
+_F64, _F64S = types.float64[::1], types.float64[:, ::1]
 _I32, _I64, _I64S = types.int32[::1], types.int64[::1], types.int64[:, ::1]
 _U32, _U64, _U64S = types.uint32[::1], types.uint64[::1], types.uint64[:, ::1]
+_CODES = types.Array(types.uint32, 1, "C", readonly=True)
 _BOOL = types.boolean
 _TRIE = types.NamedTuple((types.int64, _U64S), Trie)
-_TERMS = types.NamedTuple((_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32, _F64), Terms)
-_WORDS = types.NamedTuple((_I64, _U64, _I64S, _U32, _U32, _U32, _F32S, _F64, _I32), Words)
+_TERMS = types.NamedTuple((_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32, _I32, _F64), Terms)
+_WORDS = types.NamedTuple((_I64, _U64, _U32, _F32), Words)
+_MAPS = types.NamedUniTuple(_F32S, 4, Maps)
 
 
 def _compiled(signature: Any) -> Callable[[Any], Any]:
@@ -125,19 +172,39 @@ def _compiled(signature: Any) -> Callable[[Any], Any]:
     return compiled
 
 
+@intrinsic
+def _fetch(context, array, index):  # type: ignore[no-untyped-def]
+    """Ask for what lies at an index of the flat array, and go on: memory is slow, but can do much at once."""
+
+    def ask(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        data = context.make_array(signature.args[0])(context, builder, values[0]).data
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        flags = [ir.Constant(number, flag) for flag in (0, 3, 1)]  # to read, to keep, data
+        builder.call(function, [builder.bitcast(builder.gep(data, [values[1]]), byte), *flags])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), ask
+
+
+@njit
+def _slot(table, node, symbol):  # type: ignore[no-untyped-def]
+    key = (uint64(node) << uint64(32)) | uint64(symbol)
+    mixed = key * uint64(0x9E3779B97F4A7C15)
+    return (mixed ^ (mixed >> uint64(32))) & uint64(len(table) - 1), key
+
+
 @njit
 def _find(table, node, symbol):  # type: ignore[no-untyped-def]
     """Slot of the step from a node, or the free slot where it belongs."""
-    key = (uint64(node) << uint64(32)) | uint64(symbol)
-    mixed = key * uint64(0x9E3779B97F4A7C15)
-    mask = uint64(len(table) - 1)
-    slot = (mixed ^ (mixed >> uint64(32))) & mask
+    slot, key = _slot(table, node, symbol)
     while (table[slot, 0] != key) & (table[slot, 0] != _FREE):
-        slot = (slot + uint64(1)) & mask
+        slot = (slot + uint64(1)) & uint64(len(table) - 1)
     return slot, key
 
 
-@_compiled(_BOOL(_U32, _I64, _TRIE, _I32))
+@_compiled(_BOOL(_CODES, _I64, _TRIE, _I32))
 def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
     """Put terms into a trie, unless more than half of it would be in use."""
     room = len(trie.table) // 2
@@ -162,93 +229,105 @@ def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
     return True
 
 
-@_compiled(types.int64(_U32, _I64, _BOOL[::1], _TERMS, _WORDS, _I64, _U32))
-def _read(codes, ends, space, chars, words, counts, found):  # type: ignore[no-untyped-def]
-    """Split texts into words, `found`; learn the characters of new ones."""
-    mask = uint64(len(words.slots) - 1)
-    scores = words.sums.shape[1]
-    padded = np.empty(1, dtype=np.uint32)
-    total = np.empty(scores)
-    count = 0
-    i = 0
-    for text in range(len(ends)):
-        end = ends[text]
-        while True:
-            while i < end and codes[i] < len(space) and space[codes[i]]:
-                i += 1
-            if i == end:
+@njit
+def _learn(codes, at, chars, words, total):  # type: ignore[no-untyped-def]
+    """Make the record of a new word but for its tokens; its n-grams are scikit-learn's "char_wb"."""
+    memory, scores, length = words.memory, chars.weights.shape[1], len(codes)
+    memory[at] = length
+    for i in range(length):
+        memory[at + _HEAD + i] = codes[i]
+    sums = at + _HEAD + length + (length + 1) // 2
+    begin = end = sums + scores
+    for k in range(scores):
+        total[k] = 0
+    square = 0.0
+    for first in range(-1, length + 2 - SHORTEST):  # from the space before the word
+        node = int64(codes[first] if first >= 0 else 32)
+        for last in range(first + 1, min(first + chars.longest, length + 1)):
+            slot, key = _find(chars.trie.table, node, codes[last] if last < length else uint32(32))
+            if chars.trie.table[slot, 0] != key:
                 break
-            start = i
+            node = chars.trie.first + int64(slot)
+            term = int64(chars.trie.table[slot, 1]) - 1
+            if term < 0:
+                continue
+            memory[end] = term
+            end += 1
+            if chars.seen[term] == 0:
+                chars.seen[term] = 1
+                idf = float64(chars.idf[term])
+                square += idf * idf
+                for k in range(scores):
+                    total[k] += idf * chars.weights[term, k]
+    for i in range(begin, end):
+        chars.seen[memory[i]] = 0
+    memory[at + _TOKENS] = memory[at + _TIMES] = 0
+    memory[at + _NGRAMS] = end - begin
+    words.floats[at + _SQUARE] = square
+    for k in range(scores):
+        words.floats[sums + k] = total[k]
+    words.size[0] = (end + 15) & ~15  # where a line of the cache begins
+    words.size[1] += 1
+
+
+@_compiled(types.int64(_CODES, _I64, _BOOL[::1], _TERMS, _WORDS, _U64, _U32, _I64, _U32, _I64))
+def _read(codes, ends, space, chars, words, hashes, starts, counts, found, new):  # type: ignore[no-untyped-def]
+    """Split texts into words, `found`; learn what can be learnt of new ones."""
+    mask = uint64(len(words.slots) - 1)
+    high = uint64(0xFFFFFFFF00000000)
+    memory, total = words.memory, np.empty(chars.weights.shape[1])
+    count = learnt = 0
+    i = uint64(0)
+    for text in range(len(ends)):
+        end = uint64(ends[text])
+        begin = count
+        while i < end:
+            code = codes[i]
+            if code < len(space) and space[code]:
+                i += uint64(1)
+                continue
+            starts[count] = i
             mixed = uint64(0xCBF29CE484222325)
-            while i < end and not (codes[i] < len(space) and space[codes[i]]):
-                mixed = (mixed ^ uint64(codes[i])) * uint64(0x100000001B3)
-                i += 1
+            while True:
+                mixed = (mixed ^ uint64(code)) * uint64(0x100000001B3)
+                i += uint64(1)
+                if i == end:
+                    break
+                code = codes[i]
+                if code < len(space) and space[code]:
+                    break
             mixed = (mixed ^ (mixed >> uint64(29))) * uint64(0x9E3779B97F4A7C15)
+            hashes[count] = mixed
+            found[count] = i
+            count += 1
+            _fetch(words.slots, (mixed ^ (mixed >> uint64(32))) & mask)
+        for word in range(begin, count):
+            mixed = hashes[word]
+            _fetch(memory, words.slots[(mixed ^ (mixed >> uint64(32))) & mask] & ~high)
+        for word in range(begin, count):
+            start, mixed = uint64(starts[word]), hashes[word]
+            length = found[word] - start
             slot = (mixed ^ (mixed >> uint64(32))) & mask
-            high = mixed & uint64(0xFFFFFFFF00000000)
             while True:
                 entry = words.slots[slot]
                 if entry == _FREE:
-                    word = -1
+                    at = uint64(words.size[0])
+                    words.slots[slot] = (mixed & high) | at
+                    _learn(codes[start : start + length], int64(at), chars, words, total)
+                    new[learnt] = int64(at)
+                    learnt += 1
                     break
-                if entry & uint64(0xFFFFFFFF00000000) == high:
-                    word = int64(entry & uint64(0xFFFFFFFF))
-                    at = words.ends[word, 0]
-                    if words.ends[word + 1, 0] - at == i - start:
-                        same = True
-                        for j in range(i - start):
-                            if words.characters[at + j] != codes[start + j]:
-                                same = False
-                                break
-                        if same:
-                            break
+                at = entry & ~high
+                if (entry ^ mixed) & high == uint64(0) and memory[at] == length:
+                    j = uint64(0)
+                    while j < length and memory[at + uint64(_HEAD) + j] == codes[start + j]:
+                        j += uint64(1)
+                    if j == length:
+                        break
                 slot = (slot + uint64(1)) & mask
-            if word < 0:
-                word = words.size[0]
-                words.size[0] += 1
-                words.slots[slot] = high | uint64(word)
-                words.times[word] = 0
-                length = i - start
-                at = words.ends[word, 0]
-                words.characters[at : at + length] = codes[start:i]
-                words.ends[word + 1, 0] = at + length
-                # Its n-grams of characters, with a space on both sides: scikit-learn's "char_wb".
-                if len(padded) < length + 2:
-                    padded = np.empty(2 * length + 2, dtype=np.uint32)
-                padded[0] = padded[length + 1] = 32
-                padded[1 : length + 1] = codes[start:i]
-                at = words.ends[word, 1]
-                total[:] = 0
-                square = 0.0
-                for first in range(length + 2 - SHORTEST + 1):
-                    node = int64(padded[first])
-                    for last in range(first + 1, min(first + chars.longest, length + 2)):
-                        slot, key = _find(chars.trie.table, node, padded[last])
-                        if chars.trie.table[slot, 0] != key:
-                            break
-                        node = chars.trie.first + int64(slot)
-                        term = int64(chars.trie.table[slot, 1]) - 1
-                        if term < 0:
-                            continue
-                        words.ngrams[at] = term
-                        if chars.times[term] > 0:
-                            words.ngrams[at] |= _AGAIN
-                        else:
-                            chars.times[term] = 1
-                            idf = float64(chars.idf[term])
-                            square += idf * idf
-                            for k in range(scores):
-                                total[k] += idf * chars.weights[term, k]
-                        at += 1
-                for j in range(words.ends[word, 1], at):
-                    chars.times[words.ngrams[j] & ~_AGAIN] = 0
-                words.ends[word + 1, 1] = at
-                words.sums[word] = total
-                words.squares[word] = square
-            found[count] = word
-            count += 1
+            found[word] = at
         counts[text + 1] = count
-    return count
+    return learnt
 
 
 @njit
@@ -267,21 +346,26 @@ def _say(  # type: ignore[no-untyped-def]
     """Stage 1: scores of texts whose words have been found; on demand their features too."""
     scores = len(intercepts)
     heard = np.empty((2, scores), dtype=np.float32)
+    memory, floats = words.memory, words.floats
     base = 0
     for text in range(len(counts) - 1):
-        heard[:] = 0
+        for k in range(scores):
+            heard[0, k] = heard[1, k] = 0
         # Steps of their own, with few branches, so that the processor can wait for several terms at once.
-        distinct = counts[text]
+        begin = distinct = counts[text]
         tokens = 0
-        for i in range(counts[text], counts[text + 1]):
+        for i in range(begin, counts[text + 1]):
             word = found[i]
-            if words.times[word] == 0:  # the distinct words move to the front
+            if memory[word + _TIMES] == 0:  # the distinct words move to the front
                 found[distinct] = word
                 distinct += 1
-            words.times[word] += 1
-            for j in range(words.ends[word, 2], words.ends[word + 1, 2]):
-                line[tokens] = words.tokens[j]
+            memory[word + _TIMES] += 1
+            at = word + _HEAD + memory[word]
+            for j in range(at, at + memory[word + _TOKENS]):
+                line[tokens] = memory[j]
                 tokens += 1
+        for i in range(1, tokens):
+            _fetch(terms.trie.table, 2 * _slot(terms.trie.table, line[i - 1], line[i])[0])
         here = base
         for i in range(tokens):
             node = int64(line[i])
@@ -305,6 +389,12 @@ def _say(  # type: ignore[no-untyped-def]
             indices[here] = term
             here += terms.times[term] == 0
             terms.times[term] += 1
+        for i in range(base, here):
+            for k in range(0, scores, 16):
+                _fetch(terms.weights, int64(indices[i]) * scores + k)
+        for i in range(begin, distinct):
+            for j in range(16, 64, 16):
+                _fetch(memory, found[i] + j)
         square = 0.0
         for i in range(base, here):
             term = indices[i]
@@ -320,59 +410,115 @@ def _say(  # type: ignore[no-untyped-def]
         for k in range(scores):
             out[text, k] = intercepts[k] + share * heard[0, k]
         if keep:
-            values[base:here] *= share
+            for i in range(base, here):
+                values[i] *= share
             base = here
         square = 0.0
-        here = base
         shared = 0
-        for i in range(counts[text], distinct):
+        for i in range(begin, distinct):
             word = found[i]
-            more = words.times[word]
-            words.times[word] = 0
+            more = memory[word + _TIMES]
             apart = _damp(damped, more)
-            square += apart * apart * words.squares[word]
+            square += apart * apart * floats[word + _SQUARE]
             share = float32(apart)
+            at = word + _HEAD + memory[word] + (memory[word] + 1) // 2
             for k in range(scores):
-                heard[1, k] += share * words.sums[word, k]
-            for j in range(words.ends[word, 1], words.ends[word + 1, 1]):
-                term = words.ngrams[j] & ~_AGAIN
-                times = chars.times[term]
-                chars.times[term] = times + more
-                if times == 0:
-                    indices[here] = term
-                    here += 1
+                heard[1, k] += share * floats[at + k]
+            at += scores
+            number = int32(i - begin + 1)
+            for j in range(at, at + memory[word + _NGRAMS]):
+                term = memory[j]
+                before = chars.seen[term]
+                chars.seen[term] = number
+                if before == 0:
                     continue
-                # Together they count less than apart.
-                if chars.apart[term] == 0:
-                    chars.apart[term] = _damp(damped, times)
+                # Few n-grams occur again. Together they count less than apart.
+                if chars.times[term] == 0:
+                    chars.times[term] = memory[found[begin + before - 1] + _TIMES]
+                    chars.apart[term] = _damp(damped, chars.times[term])
                     line[shared] = term
                     shared += 1
                 idf = float64(chars.idf[term])
-                before, after = _damp(damped, times), _damp(damped, times + more)
-                square += (after * after - before * before) * idf * idf
-                if words.ngrams[j] == term:
+                alone = _damp(damped, chars.times[term])
+                chars.times[term] += more
+                both = _damp(damped, chars.times[term])
+                square += (both * both - alone * alone) * idf * idf
+                if before != number:
                     chars.apart[term] += apart
                     square -= apart * apart * idf * idf
         for i in range(shared):
             term = line[i]
             share = float32((_damp(damped, chars.times[term]) - chars.apart[term]) * chars.idf[term])
-            chars.apart[term] = 0
             for k in range(scores):
                 heard[1, k] += share * chars.weights[term, k]
         norm = chars.scale / np.sqrt(square) if square > 0 else 0.0
-        for i in range(base, here):
-            term = indices[i]
-            if keep:
-                values[i] = _damp(damped, chars.times[term]) * chars.idf[term] * norm
-                indices[i] = term + len(terms.idf)
-            chars.times[term] = 0
         share = float32(norm)
         for k in range(scores):
             out[text, k] += share * heard[1, k]
-        if keep:
-            base = here
+        for i in range(begin, distinct):
+            word = found[i]
+            at = word + _HEAD + memory[word] + (memory[word] + 1) // 2 + scores
+            for j in range(at, at + memory[word + _NGRAMS]):
+                term = memory[j]
+                if keep and chars.seen[term] > 0:
+                    times = max(int64(chars.times[term]), int64(memory[word + _TIMES]))
+                    indices[base] = term + len(terms.idf)
+                    values[base] = _damp(damped, times) * chars.idf[term] * norm
+                    base += 1
+                chars.seen[term] = 0
+            memory[word + _TIMES] = 0
+        for i in range(shared):
+            chars.times[line[i]] = 0
         indptr[text + 1] = base
     return base
+
+
+@_compiled(types.void(_F32S, _MAPS, _I64S, _I64S, _I64S, _I64S, _F32S, _BOOL[::1], _F32S))
+def _combine(  # type: ignore[no-untyped-def]
+    scores, maps, rows, first, last, without, shapes, alone, out
+):  # fmt: skip
+    """Stage 2, as `context.combine`: what a clause says to each field is worked out once, then gathered."""
+    count, classes = out.shape
+    said, told = len(maps.alone) - 1, len(maps.told)
+    start = len(rows) * classes  # of the fields that are means
+    parts = np.empty((count, maps.said.shape[1]), dtype=np.float32)
+    sums = np.zeros((count + 1, len(first) * classes))
+    for i in range(count):
+        for j in range(maps.said.shape[1]):
+            parts[i, j] = 0
+        for k in range(said):
+            for j in range(maps.said.shape[1]):
+                parts[i, j] += scores[i, k] * maps.said[k, j]
+        for k in range(told):
+            for j in range(maps.told.shape[1]):
+                parts[i, j] += scores[i, said + k] * maps.told[k, j]
+        for j in range(sums.shape[1]):
+            sums[i + 1, j] = sums[i, j] + parts[i, start + j]
+    for i in range(count):
+        if alone[i]:
+            for j in range(classes):
+                out[i, j] = maps.alone[said, j]
+            for k in range(said):
+                for j in range(classes):
+                    out[i, j] += scores[i, k] * maps.alone[k, j]
+            continue
+        for j in range(classes):
+            out[i, j] = maps.shapes[shapes.shape[1], j]
+        for k in range(shapes.shape[1]):
+            if shapes[i, k] != 0:
+                for j in range(classes):
+                    out[i, j] += shapes[i, k] * maps.shapes[k, j]
+        for field in range(len(rows)):
+            row, at = rows[field, i], field * classes
+            if row >= 0:
+                for j in range(classes):
+                    out[i, j] += parts[row, at + j]
+        for field in range(len(first)):
+            begin, end, own, at = first[field, i], last[field, i] + 1, without[field, i], field * classes
+            share = 1 / max(end - begin - own, 1) if end - begin > own else 0.0
+            for j in range(classes):
+                total = sums[end, at + j] - sums[begin, at + j] - own * parts[i, start + at + j]
+                out[i, j] += float32(share * total)
 
 
 class Scorer:
@@ -393,14 +539,13 @@ class Scorer:
         self.model = model
         self._lock = Lock()
         self._intercepts = _array(model.intercepts, np.float32)
-        self._symbols: dict[str, int] = {}
-        sequences: list[list[int]] = []
-        symbols = self._symbols
         block = model.blocks.get("words")
-        for term in block.terms if block else ():
-            sequences.append([symbols.setdefault(token, len(symbols)) for token in term.split(" ")])
-        ends = np.cumsum([0, *map(len, sequences)])
-        flat = np.fromiter(chain.from_iterable(sequences), dtype=np.uint32, count=ends[-1])
+        terms = block.terms if block else ()
+        tokens = " ".join(terms).split(" ") if terms else []
+        symbols = self._symbols = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
+        flat = np.array([symbols[token] for token in tokens], np.uint32)
+        flat.flags.writeable = False
+        ends = np.cumsum([0, *(term.count(" ") + 1 for term in terms)])
         self._terms = _terms(block, flat, ends, len(symbols) + 1, len(self._intercepts))
         block = model.blocks.get("chars")
         grams = block.terms if block else ()
@@ -409,7 +554,9 @@ class Scorer:
         self._token = re.compile(f"{TOKEN}| ")
         self._unknown = len(symbols)
         symbols[" "] = _WORD_ENDS
-        self._words: Words = self._memory(0, 0)
+        self._words: Words = self._remember(0, 0)
+        self._room = self._scratch(BATCH)
+        self._maps = _lay_out(model)
 
     def __reduce__(self) -> tuple[type[Scorer], tuple[Model]]:
         return Scorer, (self.model,)
@@ -447,22 +594,31 @@ class Scorer:
         nothing = np.empty((0, len(self._intercepts)), dtype=np.float32)
         return np.concatenate([nothing, *(scores for scores, _ in self._batches(texts))])
 
-    def score(self, clauses: Sequence[Clause]) -> Floats:
-        """Score the clauses of a document in context.
+    def score(self, clauses: Sequence[Clause], around: Surroundings | None = None) -> Floats:
+        """Score clauses in context.
 
         Parameters
         ----------
         clauses : sequence of Clause
-            All clauses of the document, in order.
+            All clauses of a document, in order.
+        around : Surroundings, optional
+            Where they stand; needed if they are of several documents.
 
         Returns
         -------
         ndarray of shape (n_clauses, 12), float32
             Logits of the probabilities, columns as `clausemark.taxonomy.CATEGORIES`.
         """
-        scores = self.say([clause.text for clause in clauses])
-        said, told = np.split(scores, [len(self._intercepts) - len(CATEGORIES)], axis=1)
-        return combine(said, told, surroundings(clauses), self.model.alone, self.model.context)
+        around = surroundings(clauses) if around is None else around
+        scores, maps = self.say([clause.text for clause in clauses]), self._maps
+        rows, means = rows_of(around), ranges_of(around)
+        found = np.empty((len(clauses), maps.alone.shape[1]), np.float32)
+        _combine(
+            scores, maps, np.stack([rows[name] for name in SINGLE]),
+            *map(np.stack, zip(*(means[name] for name in MEANS), strict=True)),
+            shapes(around), around.alone, found,
+        )  # fmt: skip
+        return found
 
     def _batches(self, texts: Sequence[str], keep: bool = False) -> Iterator[tuple[Floats, Features]]:
         """Score some texts at a time; features are empty unless they are kept."""
@@ -483,57 +639,66 @@ class Scorer:
 
     def _batch(self, text: str, ends: NDArray[np.int64], keep: bool) -> tuple[Floats, Features]:
         most = min(len(text), len(text) // 2 + len(ends))  # words
-        words = self._words = self._memory(len(text), most)
-        known = int(words.size[0])
-        counts, found = np.zeros(len(ends) + 1, np.int64), np.empty(most, np.uint32)
-        _read(_codes(text), ends, _SPACE, self._chars, words, counts, found)
-        if words.size[0] > known:
-            self._tokenise(known, int(words.size[0]))
+        words = self._words = self._remember(len(text), most)
+        room = self._room if len(text) <= BATCH else self._scratch(len(text))
+        counts = np.zeros(len(ends) + 1, np.int64)
+        learnt = _read(
+            _codes(text), ends, SPACE, self._chars, words, room.hashes, room.starts, counts, room.found,
+            room.new,
+        )  # fmt: skip
+        if learnt:
+            self._tokenise(words.memory, room.new[:learnt])
         out = np.empty((len(ends), len(self._intercepts)), np.float32)
-        indptr = np.zeros(len(ends) + 1, np.int64)
-        room = len(text) * (self._terms.longest + self._chars.longest)
-        line = np.empty(room, np.uint32)
-        indices, values = np.empty(room, np.uint32), np.empty(room if keep else 0, np.float32)
+        indptr, indices, values = np.zeros(len(ends) + 1, np.int64), room.terms, _NO_VALUES
+        if keep:
+            indices, values = np.empty_like(room.line), np.empty(len(room.line), np.float32)
         kept = _say(
-            counts, found, line, _DAMPED, self._terms, self._chars, words, self._intercepts, out, indptr,
-            indices, values, keep,
+            counts, room.found, room.line, _DAMPED, self._terms, self._chars, words, self._intercepts, out,
+            indptr, indices, values, keep,
         )  # fmt: skip
         return out, Features(indptr, indices[:kept].astype(np.int32), values[:kept].copy())
 
-    def _tokenise(self, start: int, stop: int) -> None:
-        """Find the tokens of the words from number `start` on."""
-        words = self._words
-        ends = words.ends[start : stop + 1, 0]
-        codes = np.insert(words.characters[ends[0] : ends[-1]], ends[1:] - ends[0], ord(" "))
+    def _scratch(self, characters: int) -> Scratch:
+        """Make room for the work on a text; only what is used of it costs memory."""
+        rooms = (1, 1, self._terms.longest, self._terms.longest + self._chars.longest)
+        return Scratch(
+            np.empty(characters, np.uint64),
+            np.empty(characters, np.int64),
+            *(np.empty(room * characters, np.uint32) for room in rooms),
+        )
+
+    def _tokenise(self, memory: NDArray[np.uint32], words: NDArray[np.int64]) -> None:
+        """Find the tokens of new words."""
+        lengths = memory[words].astype(np.int64)
+        codes = np.insert(memory[_places(words + _HEAD, lengths)], np.cumsum(lengths), ord(" "))
         text = codes.tobytes().decode("utf-32-le", "surrogatepass")
         symbol = self._symbols.get
-        found = np.array([symbol(token, self._unknown) for token in self._token.findall(text)], np.int32)
-        spaces = np.flatnonzero(found == _WORD_ENDS)
-        tokens = found[found != _WORD_ENDS]
-        at = words.ends[start, 2]
-        words.tokens[at : at + len(tokens)] = tokens
-        words.ends[start + 1 : stop + 1, 2] = at + spaces - np.arange(len(spaces))
+        found = np.array([symbol(token, self._unknown) for token in self._token.findall(text)], np.int64)
+        ends = np.flatnonzero(found == _WORD_ENDS)
+        counts = np.diff(ends, prepend=-1) - 1
+        memory[words + _TOKENS] = counts
+        memory[_places(words + _HEAD + lengths, counts)] = found[found != _WORD_ENDS]
 
-    def _memory(self, characters: int, words: int) -> Words:
+    def _remember(self, characters: int, words: int) -> Words:
         """Give the words known, or a fresh memory if so many more might not find room in it."""
+        # Characters, tokens, n-grams of each length; and of each word the rest, up to the next line.
+        longest = max(0, self._chars.longest - SHORTEST + 1)
+        room = characters * (2 + longest) + words * (int(_HEAD) + len(self._intercepts) + longest + 16)
         if hasattr(self, "_words"):
-            known, end = int(self._words.size[0]), int(self._words.ends[self._words.size[0], 0])
-            rooms = len(self._words.characters), len(self._words.times)
+            end, known = map(int, self._words.size)
+            rooms = len(self._words.memory), len(self._words.slots)
             # What has grown for a huge text is given up after it.
-            if rooms == (CHARACTERS, WORDS) and end + characters <= rooms[0] and known + words <= rooms[1]:
+            if rooms == (MEMORY, 2 * WORDS) and end + room <= MEMORY and known + words <= WORDS:
                 return self._words
-        words, characters = max(WORDS, words), max(CHARACTERS, characters)
-        return Words(
-            np.zeros(1, np.int64),
-            _free(2 * words, 1)[:, 0],
-            np.zeros((words + 1, 3), np.int64),
-            np.empty(characters, np.uint32),
-            np.empty(characters * max(0, self._chars.longest - SHORTEST + 1), np.uint32),
-            np.empty(characters, np.uint32),
-            np.empty((words, len(self._intercepts)), np.float32),
-            np.empty(words),
-            np.zeros(words, np.int32),
-        )
+        memory = np.empty(max(MEMORY, room), np.uint32)
+        slots = _free(2 * max(WORDS, words), 1)[:, 0]
+        return Words(np.zeros(2, np.int64), slots, memory, memory.view(np.float32))
+
+
+def _places(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count on from each start."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1]) + np.repeat(starts - ends + lengths, lengths)
 
 
 def _terms(
@@ -556,7 +721,25 @@ def _terms(
         _array(block.idf if block else (), np.float32),
         _array(block.weights if block else np.empty((0, scores)), np.float32),
         np.zeros(count, np.int32),
+        np.zeros(count, np.int32),
         np.zeros(count),
+    )
+
+
+def _lay_out(model: Model) -> Maps:
+    """Lay stage 2 out for its kernel."""
+    at = columns(len(model.alone) - 1, len(CATEGORIES))
+    part = {name: model.context[where] for name, where in at.items()}
+    return Maps(
+        *(
+            _array(found, np.float32)
+            for found in (
+                np.hstack([part[name] for name in (*SINGLE, *MEANS)]),
+                np.hstack([part[f"{name} announces"] for name in INTRODUCTIONS]),
+                model.context[at["shape"].start :],
+                model.alone,
+            )
+        )
     )
 
 
@@ -574,4 +757,4 @@ def _array(values: Any, dtype: type) -> NDArray[Any]:
 
 def _codes(text: str) -> NDArray[np.uint32]:
     """Code points of a text."""
-    return np.frombuffer(bytearray(text.encode("utf-32-le", "surrogatepass")), np.dtype("<u4"))
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<u4"))

@@ -21,19 +21,28 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from clausemark.crawl import Failure, Page, Stage
 from clausemark.errors import ClausemarkError, InputError, LanguageError, ModelError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from clausemark.predict import Labeler
+    from clausemark.clauses import Clause
+    from clausemark.documents import Document
+    from clausemark.predict import Labeler, Labels
+
+    #: Position of a page, and what has been read of it.
+    _Read = tuple[int, Document, list[Clause]]
 
 #: What a worker writes into shared memory: position of the page in its task, and the stage.
 _IDLE: Final = (-1, 0)
 _STAGES: Final[tuple[Stage, ...]] = ("read", "extract", "label")
 #: Tasks that a worker has at most: one in hand, one waiting, so that it need not wait for the next.
 _OUTSTANDING: Final = 2
+#: Characters of pages from which on they are scored.
+GROUP_CHARS: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +134,31 @@ def label_pages(
     """
     from clausemark.dataset import clause_batch
     from clausemark.documents import parse_document
-    from clausemark.predict import LabeledPolicy
-    from clausemark.screening import policy_score
 
-    policies: list[LabeledPolicy] = []
-    outcomes: list[dict[str, Any] | Failure] = []
+    outcomes: list[dict[str, Any] | Failure | None] = [None] * len(pages)
+    found: list[Labels] = []
+    read: list[_Read] = []
+
+    def label(group: Sequence[_Read]) -> None:
+        """Score pages together; where that fails, each apart, so that it costs one."""
+        try:
+            labeled = labeler.label_clauses([(document, clauses) for _, document, clauses in group])
+            rows = [_row(pages[place], each) for (place, *_), each in zip(group, labeled, strict=True)]
+        except Exception as error:
+            if len(group) > 1:
+                for one in group:
+                    label([one])
+            else:
+                position = group[0][0]
+                outcomes[position] = _failure(pages[position], 2, error, settings)
+            return
+        for (position, *_), labels, row in zip(group, labeled, rows, strict=True):
+            if settings.skip_non_policies and not row["is_policy"]:
+                row["clauses"] = 0
+            else:
+                found.append(labels)
+            outcomes[position] = row
+
     for position, page in enumerate(pages):
         stage = 1
         try:
@@ -138,43 +167,71 @@ def label_pages(
             stage = 2
             mark(position, stage)
             try:
-                policy = labeler.label_document(document, any_language=settings.any_language)
-                score = policy_score(policy)
+                clauses = labeler.segment(document, any_language=settings.any_language)
             except LanguageError:
-                policy, score = LabeledPolicy(document, ()), 0.0
-        except InputError as error:
-            outcomes.append(Failure(page.source, _STAGES[stage], error.message))
-            continue
-        except MemoryError:
-            outcomes.append(
-                Failure(page.source, _STAGES[stage], f"needs more than {settings.memory_limit} MB of memory")
-            )
-            gc.collect()
-            continue
-        except Exception as error:  # a fault of ours, and no reason to lose the other pages
-            message = f"{type(error).__name__}: {error}"
-            outcomes.append(Failure(page.source, _STAGES[stage], message))
-            continue
-        is_policy = score >= 0.5
-        if settings.skip_non_policies and not is_policy:
-            policy = LabeledPolicy(document, ())
-        policies.append(policy)
-        outcomes.append(
-            {
-                "source": page.source,
-                "url": page.url,
-                "language": document.language,
-                "title": document.title,
-                "bytes": len(page.content),
-                "clauses": len(policy.clauses),
-                "words": len(document.text.split()),
-                "is_policy": is_policy,
-                "policy_score": float(score),
-            }
-        )
-    labeled = Labeled(clause_batch(policies, text=settings.text), outcomes)
+                clauses = []
+            read.append((position, document, clauses))
+        except Exception as error:
+            outcomes[position] = _failure(page, stage, error, settings)
+        # A large page ends its group, so that the time and the memory that it takes count as its own.
+        last = position + 1 == len(pages)
+        if read and (last or sum(len(document.text) for _, document, _ in read) >= GROUP_CHARS):
+            label(read)
+            read = []
+    labeled = Labeled(clause_batch(found, text=settings.text), [o for o in outcomes if o is not None])
     mark(*_IDLE)
     return labeled
+
+
+def count_words(text: str) -> int:
+    """Count what white space parts, as ``len(text.split())`` does, in a fraction of its time.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    int
+    """
+    from clausemark.scorer import SPACE
+
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<u4"))
+    space = SPACE[np.minimum(codes, len(SPACE) - 1)]
+    return int(np.count_nonzero(space[:-1] & ~space[1:])) + bool(len(space) and not space[0])
+
+
+def _row(page: Page, labels: Labels) -> dict[str, Any]:
+    """Make a page's row of documents."""
+    from clausemark.screening import POLICY_SCORE, figures, score_figures
+
+    document, score = labels.document, 0.0
+    if labels.clauses:
+        texts, headings = zip(*((c.text, c.kind == "heading") for c in labels.clauses), strict=True)
+        score = score_figures(figures(document.title, texts, headings, labels.chances))
+    return {
+        "source": page.source,
+        "url": page.url,
+        "language": document.language,
+        "title": document.title,
+        "bytes": len(page.content),
+        "clauses": len(labels.clauses),
+        "words": count_words(document.text),
+        "is_policy": score >= POLICY_SCORE,
+        "policy_score": score,
+    }
+
+
+def _failure(page: Page, stage: int, error: Exception, settings: Settings) -> Failure:
+    """Say why a page has no labels."""
+    if isinstance(error, InputError):
+        message = error.message
+    elif isinstance(error, MemoryError):
+        gc.collect()
+        message = f"needs more than {settings.memory_limit} MB of memory"
+    else:  # a fault of ours, and no reason to lose the other pages
+        message = f"{type(error).__name__}: {error}"
+    return Failure(page.source, _STAGES[stage], message)
 
 
 # The worker's side --------------------------------------------------------------------------------
