@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from clausemark.documents import parse_document
-from clausemark.page import is_uncertain, render_fragment, render_page
-from clausemark.predict import LabeledClause, LabeledPolicy, Labeler
-from clausemark.taxonomy import CATEGORIES
+from clausemark.page import render_fragment, render_page
+from clausemark.predict import LabeledPolicy, Labeler
 
 HOSTILE = (
     """<script>alert(1)</script> & "quotes" 'too'
@@ -115,21 +115,15 @@ def test_categories_that_a_policy_never_touches_are_said(label):
     assert "Third Party Sharing/Collection" in text
 
 
-@pytest.mark.parametrize(
-    ("scores", "labels", "uncertain"),
-    [
-        ((0.9, 0.1), 1, False),
-        ((0.45, 0.1), 1, True),
-        ((0.9, 0.8), 1, True),
-        ((0.9, 0.8), 2, False),
-    ],
-)
-def test_a_clause_is_uncertain_where_it_scores_low_or_a_category_not_given_comes_close(
-    scores, labels, uncertain
-):
-    given = dict.fromkeys(CATEGORIES, 0.01) | dict(zip(CATEGORIES, scores, strict=False))
-    clause = LabeledClause(0, "sentence", 0, 2, "", "We", CATEGORIES[0], CATEGORIES[:labels], given)
-    assert is_uncertain(clause) is uncertain
+def test_a_clause_is_marked_as_uncertain_where_the_model_asks_for_a_review(label):
+    policy = label("We share photos with advertisers. We use photos to bill you.")
+    sure, unsure = (
+        replace(c, needs_review=review) for c, review in zip(policy.clauses, (False, True), strict=True)
+    )
+    page = render_page(LabeledPolicy(policy.document, (sure, unsure)))
+    assert re.search(r'<span id="c0" class="[A-Z]+"', page)
+    assert re.search(r'<span id="c1" class="[A-Z]+ u"', page)
+    assert "1 uncertain" in "".join(read(page).text)
 
 
 def test_the_same_policy_gives_the_same_page(label):

@@ -15,10 +15,8 @@ import pytest
 from clausemark import report as module
 from clausemark.cli import main
 from clausemark.errors import InputError
-from clausemark.page import is_uncertain
-from clausemark.predict import LabeledClause
 from clausemark.report import read_crawl, write_report
-from clausemark.taxonomy import CATEGORIES, CODES
+from clausemark.taxonomy import CODES
 from crawls import clauses, document, write_crawl
 
 SHOP = clauses("shop", [("FPC", "We collect names."), ("FPC TPS", "We share names."), ("IG", "Hello.")])
@@ -103,25 +101,19 @@ def test_the_figures_are_those_of_the_policies_however_files_and_batches_part_th
         assert not any(row["text"] in view for row in other)
 
 
-@pytest.mark.parametrize(
-    ("scores", "labels"),
-    [((0.9, 0.1), 1), ((0.45, 0.1), 1), ((0.9, 0.8), 1), ((0.9, 0.8), 2), ((0.6, 0.46), 1), ((0.5, 0.3), 1)],
-)
-def test_a_clause_is_as_uncertain_as_in_the_reading_view(
-    tmp_path: Path, scores: tuple[float, ...], labels: int
-) -> None:
-    given = dict.fromkeys(CATEGORIES, 0.01) | dict(zip(CATEGORIES, scores, strict=False))
-    clause = LabeledClause(0, "sentence", 0, 2, "", "We", CATEGORIES[0], CATEGORIES[:labels], given)
-    row = SHOP[0] | {"labels": list(CATEGORIES[:labels]), "primary": CATEGORIES[0]} | given
-    found = read_crawl(write_crawl(tmp_path, [[row]], [document("shop")]))
-    assert found.uncertain == is_uncertain(clause)
+def test_a_clause_is_uncertain_where_the_model_asks_for_a_review(tmp_path: Path) -> None:
+    rows = [SHOP[0], SHOP[1] | {"needs_review": True}, SHOP[2] | {"needs_review": None}]
+    found = read_crawl(write_crawl(tmp_path, [rows], [document("shop")]))
+    assert found.uncertain == 1
+    assert found.categories[CODES["TPS"]]["uncertain"] == 1
+    assert found.categories[CODES["IG"]]["uncertain"] == 0
 
 
 def test_outliers_are_the_policies_that_stand_out(tmp_path: Path) -> None:
     usual = [("FPC", "We collect."), ("TPS", "We share."), ("IG", "Hello.")]
     rows = [row for number in range(20) for row in clauses(f"usual-{number:02}", usual * 12)]
     rows += clauses("odd", [("DNT", "Signals."), ("FPC", "We collect."), ("IG", "Hello.")] * 12)
-    rows += clauses("unsure", usual * 11, sure=0.3)
+    rows += clauses("unsure", usual * 11, review=True)
     rows += clauses("long", usual * 40)
     rows += clauses("single", [("IG", "Hello.")] * 36)
     rows += clauses("short", [("PC", "Changes.")])
@@ -272,7 +264,7 @@ def test_a_folder_without_a_dataset_is_named(tmp_path: Path) -> None:
         read_crawl(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("column", ["doc", "labels", CATEGORIES[3]])
+@pytest.mark.parametrize("column", ["doc", "labels", "needs_review"])
 def test_a_missing_column_is_named_with_its_file(tmp_path: Path, column: str) -> None:
     folder = write_crawl(tmp_path, [SHOP], [document("shop")], without=[column])
     with pytest.raises(InputError, match=rf"part-00000\.parquet: has no column '{re.escape(column)}'"):

@@ -29,7 +29,7 @@ from clausemark import __version__
 from clausemark.clauses import ClauseKind
 from clausemark.documents import Document
 from clausemark.errors import InputError
-from clausemark.page import UNCERTAIN_BELOW, UNCERTAIN_MARGIN, render_page, render_template, show, source_name
+from clausemark.page import render_page, render_template, show, source_name
 from clausemark.predict import LabeledClause, LabeledPolicy
 from clausemark.taxonomy import CATEGORIES, CODE_OF
 
@@ -40,10 +40,11 @@ _CLAUSES: Final[dict[str, pa.DataType]] = {
     "doc": pa.string(),
     "primary": pa.string(),
     "labels": pa.list_(pa.string()),
-    **{name: pa.float32() for name in CATEGORIES},
+    "needs_review": pa.bool_(),
 }
 _READING: Final[dict[str, pa.DataType]] = {
     **_CLAUSES,
+    **{name: pa.float32() for name in CATEGORIES},
     "start": pa.int32(),
     "end": pa.int32(),
     "kind": pa.string(),
@@ -152,7 +153,7 @@ class CrawlReport:
     policies : int
         Policies with at least one clause.
     clauses, uncertain : int
-        Their clauses, and those that deserve a second look (`clausemark.page.is_uncertain`).
+        Their clauses, and those that need a review.
     categories : dict of str to dict
         Category -> clauses that have it, primary (of which as the primary one), uncertain (of which
         uncertain), policies that have it, and lacking: policies that do not.
@@ -509,11 +510,7 @@ def _measure(batch: pa.RecordBatch) -> NDArray[np.int32]:
     given = np.zeros((_COUNT, len(rows)), dtype=np.int32)
     given[_codes(batch["labels"].flatten()), pc.list_parent_indices(batch["labels"])] = 1
     given[primary, rows] = 1
-    scores = np.stack([pc.fill_null(batch[name], 0.0).to_numpy() for name in CATEGORIES])
-    best = scores[primary, rows]
-    rival = np.where(given == 1, 0, scores).max(axis=0)
-    # As `clausemark.page.is_uncertain` has it.
-    unsure = ((best < UNCERTAIN_BELOW) | (best - rival < UNCERTAIN_MARGIN)).astype(np.int32)
+    unsure = pc.fill_null(batch["needs_review"], False).to_numpy(zero_copy_only=False).astype(np.int32)
     return np.vstack([np.ones_like(unsure), unsure, given, given * unsure, _indicators(primary)])
 
 
@@ -826,8 +823,6 @@ def _view(report: CrawlReport) -> dict[str, Any]:
         "source": source_name,
         "complete": report.manifest.get("complete", True) is not False,
         "model": show(str(_inner(report.manifest, "model")))[:12],
-        "uncertain_below": UNCERTAIN_BELOW,
-        "uncertain_margin": UNCERTAIN_MARGIN,
         "version": __version__,
     }
 
