@@ -47,6 +47,7 @@ def write_crawl(
     *,
     without: Sequence[str] = (),
     row_group: int = 1_000,
+    model: str = "a" * 64,
 ) -> Path:
     """Write a dataset; `parts` are the rows of each file of clauses."""
     strings = ("doc", "heading", "text", "primary")
@@ -85,5 +86,5 @@ def write_crawl(
     ):
         (folder / name).mkdir(parents=True, exist_ok=True)
         pq.write_table(table, folder / name / "part-00000.parquet")
-    (folder / "manifest.json").write_text(json.dumps({"format": "clausemark-batch/1", "model": "a" * 64}))
+    (folder / "manifest.json").write_text(json.dumps({"format": "clausemark-batch/1", "model": model}))
     return folder

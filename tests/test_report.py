@@ -15,8 +15,11 @@ import pytest
 from clausemark import report as module
 from clausemark.cli import main
 from clausemark.errors import InputError
+from clausemark.explain import reasons
+from clausemark.page import render_page
+from clausemark.predict import LabeledPolicy, Labeler
 from clausemark.report import read_crawl, write_report
-from clausemark.taxonomy import CODES
+from clausemark.taxonomy import CATEGORIES, CODES
 from crawls import clauses, document, write_crawl
 
 SHOP = clauses("shop", [("FPC", "We collect names."), ("FPC TPS", "We share names."), ("IG", "Hello.")])
@@ -173,6 +176,69 @@ def test_a_reading_view_keeps_sentences_together_and_paragraphs_and_items_apart(
     assert re.search(r"<li><span class=\"marker\">•</span><span[^>]*>Four\.</span>\s*</li>", body)
     assert len(body) < 1_000_000
     assert "main" in tags
+
+
+POLICY = """Cookies and names
+
+We collect your names when you sign up. We share names with advertisers:
+* names of photos
+* addresses
+
+You may correct or delete your photos.
+
+Our partners receive photos from us. We keep photos for two years.
+"""
+
+
+def data_of(page: str) -> Any:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert found
+    return json.loads(found.group(1))
+
+
+@pytest.fixture
+def explained(tiny_model: Path, tmp_path: Path) -> tuple[Path, Labeler, LabeledPolicy]:
+    """A crawl of one policy, who labeled it, and the policy."""
+    labeler = Labeler.load(tiny_model)
+    policy = labeler.label(POLICY, name="shop")
+    rows = [record | record["scores"] for record in policy.to_records()]
+    folder = write_crawl(tmp_path / "crawl", [rows], [document("shop")], model=labeler.model.digest)
+    return folder, labeler, policy
+
+
+def test_a_reading_view_has_what_that_of_label_has(
+    explained: tuple[Path, Labeler, LabeledPolicy], tiny_model: Path
+) -> None:
+    folder, labeler, policy = explained
+    with pytest.raises(SystemExit) as stop:
+        main(["report", str(folder), "--model", str(tiny_model)])
+    assert not stop.value.code
+    view = view_of(read_crawl(folder).outliers["longest"][0], folder)
+    page = render_page(policy, thresholds=labeler.thresholds, explanations=reasons(labeler, policy))
+    assert data_of(view) == data_of(page)
+    marks = r'<span id="c.*?</span>'
+    assert re.findall(marks, view, re.S) == re.findall(marks, page, re.S)
+
+
+def test_another_model_explains_nothing(
+    explained: tuple[Path, Labeler, LabeledPolicy], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = explained[0]
+    with pytest.raises(SystemExit) as stop:
+        main(["report", str(folder)])
+    assert not stop.value.code
+    assert "--model" in capsys.readouterr().err
+    data = data_of(view_of(read_crawl(folder).outliers["longest"][0], folder))
+    assert (data["thresholds"], data["explanations"]) == (None, {})
+
+
+def test_reasons_of_other_scores_are_not_given(explained: tuple[Path, Labeler, LabeledPolicy]) -> None:
+    folder, labeler, policy = explained
+    rows = [record | record["scores"] for record in policy.to_records()]
+    rows[1] |= dict.fromkeys(CATEGORIES, 0.5)
+    write_report(write_crawl(folder, [rows], [document("shop")]), labeler=labeler)
+    data = data_of(view_of(read_crawl(folder).outliers["longest"][0], folder))
+    assert sorted(map(int, data["explanations"])) == [0, *range(2, len(rows))]
 
 
 def test_folders_of_a_machine_are_not_shown(tmp_path: Path) -> None:
@@ -343,7 +409,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
 
 def test_the_command_writes_the_page_or_prints_json(crawl: Path, tmp_path: Path, run: Any) -> None:
     code, out, err = run(crawl, "--out", tmp_path / "pages")
-    assert (code, out) == (0, "")
+    assert (code, out) == (0, ""), err
     assert f"wrote {tmp_path / 'pages' / 'index.html'} and 2 reading views" in err
     code, out, _ = run(crawl, "--json")
     assert json.loads(out) == json.loads(json.dumps(read_crawl(crawl).to_dict()))

@@ -26,14 +26,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from clausemark import __version__
-from clausemark.clauses import ClauseKind
+from clausemark.clauses import Clause, ClauseKind
 from clausemark.documents import Document
 from clausemark.errors import InputError
 from clausemark.page import render_page, render_template, show, source_name
-from clausemark.predict import LabeledClause, LabeledPolicy
+from clausemark.predict import LabeledClause, LabeledPolicy, Labeler
 from clausemark.taxonomy import CATEGORIES, CODE_OF
 
-__all__ = ["CrawlReport", "ErrorCount", "Listed", "read_crawl", "write_report"]
+__all__ = ["CrawlReport", "ErrorCount", "Listed", "labeled_by", "read_crawl", "write_report"]
 
 #: Columns that the report needs, and their types.
 _CLAUSES: Final[dict[str, pa.DataType]] = {
@@ -83,6 +83,12 @@ _ENOUGH: Final = 30
 _LONGEST: Final = 200_000
 #: Edges of the bars of lengths, in words.
 _LENGTHS: Final = (0, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
+#: How the sentences of a paragraph end.
+_STOPS: Final = frozenset(".!?…:;,)\"'”’»]")
+#: Most clauses of a paragraph, as `clausemark.clauses` has it.
+_PARAGRAPH: Final = 40
+#: Scores that differ by less are those of the same clause in the same context.
+_SAME: Final = 1e-3
 #: Bars of the shares of uncertain clauses.
 _SHARES: Final = 20
 
@@ -234,7 +240,9 @@ def read_crawl(folder: str | Path) -> CrawlReport:
     return _read(_Dataset(Path(folder)))[0]
 
 
-def write_report(folder: str | Path, out: str | Path | None = None) -> list[Path]:
+def write_report(
+    folder: str | Path, out: str | Path | None = None, labeler: Labeler | None = None
+) -> list[Path]:
     """Write the report of a crawl as a page, and a reading view of each outlier beside it.
 
     Parameters
@@ -243,6 +251,9 @@ def write_report(folder: str | Path, out: str | Path | None = None) -> list[Path
         As for `read_crawl`.
     out : str or pathlib.Path, optional
         Folder for the pages; ``report`` within `folder` by default.
+    labeler : Labeler, optional
+        Who labeled the crawl (`labeled_by`): reading views then have thresholds, and the words that
+        made each label.
 
     Returns
     -------
@@ -269,12 +280,38 @@ def write_report(folder: str | Path, out: str | Path | None = None) -> list[Path
                     continue
                 written[listed.page] = out / listed.page
                 policy = dataset.policy(places[listed.doc], listed)
-                written[listed.page].write_text(render_page(policy), encoding="utf-8", newline="")
+                view = render_page(
+                    policy,
+                    thresholds=labeler.thresholds if labeler else None,
+                    explanations=_reasons(labeler, policy) if labeler else None,
+                )
+                written[listed.page].write_text(view, encoding="utf-8", newline="")
         index = out / "index.html"
         index.write_text(render_report(report), encoding="utf-8", newline="")
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=error.filename or out) from None
     return [index, *written.values()]
+
+
+def labeled_by(folder: str | Path, labeler: Labeler) -> bool:
+    """Tell whether it was this model that labeled a crawl.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        As for `read_crawl`.
+    labeler : Labeler
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    InputError
+        As `read_crawl`.
+    """
+    return _Dataset(Path(folder)).manifest().get("model") == labeler.model.digest
 
 
 def render_report(report: CrawlReport) -> str:
@@ -409,7 +446,7 @@ def _policy(records: Sequence[Mapping[str, Any]], listed: Listed) -> LabeledPoli
     size = end = 0
     for index, record in enumerate(records):
         if text:
-            far = (record["start"] or 0) - end > 1
+            far = (record["start"] or 0) - end > 1 or text[-1][-1:] not in _STOPS
             text.append(" " if not far else "\n• " if record["kind"] == "item" else "\n\n")
             size += len(text[-1])
         words = record["text"] or ""
@@ -419,10 +456,45 @@ def _policy(records: Sequence[Mapping[str, Any]], listed: Listed) -> LabeledPoli
         kind: ClauseKind = record["kind"] if record["kind"] in get_args(ClauseKind) else "sentence"
         start, heading = size, record["heading"] or ""
         size, end = size + len(words), record["end"] or 0
-        clauses.append(LabeledClause(index, kind, start, size, heading, words, labels[0], labels, scores))
+        clauses.append(
+            LabeledClause(
+                index,
+                kind,
+                start,
+                size,
+                heading,
+                words,
+                labels[0],
+                labels,
+                scores,
+                bool(record["needs_review"]),
+            )
+        )
     source = listed.url or listed.doc
     document = Document("".join(text), (), source=source, title=listed.title, language=listed.language)
     return LabeledPolicy(document, tuple(clauses))
+
+
+def _reasons(labeler: Labeler, policy: LabeledPolicy) -> dict[int, list[tuple[str, float]]]:
+    """Explain a policy that was read back, where the model comes to the scores that the dataset has.
+
+    Paragraphs are found again by what lies between clauses; where that goes wrong, the model reads
+    another context, and its reasons would not be those of the label.
+    """
+    from clausemark.explain import reasons
+
+    clauses: list[Clause] = []
+    number, first, listed = -1, 0, False
+    for index, clause in enumerate(policy.clauses):
+        joined = index and policy.document.text[clauses[-1].end : clause.start] == " "
+        if not (joined or (listed and clause.kind == "item")) or index - first >= _PARAGRAPH:
+            number, first = number + 1, index
+        clauses.append(Clause(clause.text, clause.kind, clause.start, clause.end, number))
+        listed = clause.kind == "item" or (clause.kind == "sentence" and clause.text[-1:] not in ".!?")
+    stored = np.array([list(clause.scores.values()) for clause in policy.clauses])
+    same = np.abs(labeler.probabilities(clauses) - stored).max(axis=1) < _SAME
+    found = reasons(labeler, policy, clauses=clauses)
+    return {index: words for index, words in found.items() if same[index]}
 
 
 # Adding up ----------------------------------------------------------------------------------------
