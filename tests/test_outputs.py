@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -54,6 +55,18 @@ def test_csv_has_a_row_a_clause_and_no_formulas(policy: LabeledPolicy) -> None:
     assert not [row for row in rows if row["text"].startswith(("=", "+", "-", "@"))]
     assert [row["labels"].split(" | ") for row in rows] == [list(clause.labels) for clause in policy.clauses]
     assert float(rows[0][CATEGORIES[0]]) == pytest.approx(policy.clauses[0].scores[CATEGORIES[0]], abs=1e-6)
+
+
+@pytest.mark.parametrize("opening", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "\u00a0+", "\uff1d", "\t@"])
+def test_cells_that_open_a_formula_are_neutralised_in_every_column_of_text(
+    policy: LabeledPolicy, opening: str
+) -> None:
+    cell = f"{opening}HYPERLINK(1)"
+    clause = replace(policy.clauses[0], text=cell, heading=cell)
+    stream = io.StringIO()
+    write_csv([LabeledPolicy(replace(policy.document, source=cell), (clause,))], stream)
+    (row,) = csv.DictReader(io.StringIO(stream.getvalue(), newline=""))
+    assert [row[name] for name in ("doc", "heading", "text")] == [f"'{cell}"] * 3
 
 
 def test_parquet_is_the_frame(policy: LabeledPolicy) -> None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-#: Opens a formula in spreadsheet programs (OWASP, "CSV Injection").
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+#: Opens a formula in spreadsheet programs, which pass over white space (OWASP, "CSV Injection").
+_FORMULA: Final = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 #: Line breaks that JSON leaves as they are and readers of lines may stop at.
 _LINE_BREAK: Final = re.compile("[\x85\u2028\u2029]")
 #: Colour of a category in the terminal; the name is always there too.
@@ -176,4 +176,4 @@ def _summary(policy: LabeledPolicy) -> Any:
 
 
 def _defuse(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if _FORMULA.match(cell) else cell
