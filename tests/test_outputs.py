@@ -14,7 +14,7 @@ import pytest
 
 from clausemark.outputs import make_console, print_table, printable, write_csv, write_jsonl, write_parquet
 from clausemark.predict import LabeledPolicy, Labeler
-from clausemark.taxonomy import CATEGORIES
+from clausemark.taxonomy import CATEGORIES, CODE_OF
 
 #: What breaks lines, cells, terminals and spreadsheets.
 HOSTILE = (
@@ -89,7 +89,25 @@ def test_the_table_shows_all_and_obeys_nothing(policy: LabeledPolicy) -> None:
     assert all(name.split()[0] in shown for name in CATEGORIES)
 
 
-@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_the_table_says_where_the_model_is_not_sure(policy: LabeledPolicy) -> None:
+    clauses = tuple(replace(clause, needs_review=not clause.index) for clause in policy.clauses)
+    stream = io.StringIO()
+    print_table([LabeledPolicy(policy.document, clauses)], make_console(stream))
+    assert len(re.findall(r"[01]\.\d\d\?", stream.getvalue())) == 1
+
+
+def test_a_narrow_table_has_codes_in_place_of_names(
+    policy: LabeledPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, code = policy.clauses[0].primary, CODE_OF[policy.clauses[0].primary]
+    for columns, shown in (("100", name), ("60", code)):
+        monkeypatch.setenv("COLUMNS", columns)
+        stream = io.StringIO()
+        print_table([policy], make_console(stream))
+        assert re.match(rf" *0 +{re.escape(shown)} ", stream.getvalue().splitlines()[2])
+
+
+@pytest.mark.parametrize("columns", ["40", "60", "80", "200"])
 def test_the_table_fits_the_terminal(
     policy: LabeledPolicy, columns: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,7 +124,7 @@ def test_colour_is_for_terminals_that_want_it(policy: LabeledPolicy, monkeypatch
     monkeypatch.delenv("NO_COLOR", raising=False)
     stream = io.StringIO()
     print_table([policy], make_console(stream))
-    colour = re.compile("\x1b\\[[39][0-7]m")
+    colour = re.compile("\x1b\\[[39][0-9](;5;[0-9]+)?m")
     assert colour.search(stream.getvalue())
     monkeypatch.setenv("NO_COLOR", "1")
     stream = io.StringIO()
