@@ -19,6 +19,8 @@
   const shown = new Set(present);
   const names = new Map(data.codes.map((code, place) => [code, data.names[place]]));
 
+  const over = matchMedia("(max-width: 76rem)"); // the scores lie over the text
+
   let current = -1; // the clause whose scores are shown
   let chosen = null; // the category that the arrows walk through
   let hits = [];
@@ -53,6 +55,7 @@
     clause.tabIndex = 0;
     describe(i);
     if (scroll) clause.scrollIntoView({ block: clause.getBoundingClientRect().height > innerHeight * 0.6 ? "start" : "center" });
+    else if (over.matches) clause.scrollIntoView({ block: "nearest" });
     if (focus) clause.focus({ preventScroll: true });
     progress();
     view();
