@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -234,8 +235,7 @@ def test_search_lists_its_matches_and_goes_through_them(tab: Any) -> None:
     results = tab.get_by_role("list", name="Matches").get_by_role("button")
     results.first.wait_for()
     assert all("delet" in text.lower() for text in results.all_inner_texts()), "other forms of the word"
-    tab.keyboard.press("Control+A")
-    tab.keyboard.type("your")
+    tab.get_by_role("searchbox").fill("your")
     tab.get_by_text(re.compile(r"in \d\d clauses")).wait_for()
     count = results.count()
     found = tab.locator("#found")
@@ -285,6 +285,17 @@ def test_a_question_has_the_likely_clauses_first(tab: Any, question: str, catego
     tab.keyboard.press("Tab")
     results.first.press("Enter")
     assert category in shown(tab).get_attribute("data-l")
+
+
+def test_a_question_says_that_no_match_is_on_its_category(open_tab: Open, tmp_path: Path) -> None:
+    policy = made_up(10)
+    file = tmp_path / "page.html"
+    clauses = tuple(c for c in policy.clauses if c.primary not in (CODES["DR"], CODES["UAE"]))
+    clauses = tuple(replace(clause, index=index) for index, clause in enumerate(clauses))
+    file.write_text(render_page(replace(policy, clauses=clauses)), encoding="utf-8")
+    tab = open_tab(file)
+    tab.get_by_role("button", name="How long it is kept").click()
+    assert tab.locator("#found").inner_text() == "in 7 clauses, none on Data Retention"
 
 
 # The strip, the summary, the help ------------------------------------------------------------------

@@ -284,8 +284,10 @@
       button.type = "button";
       button.dataset.hit = i;
       const code = given[i].find((found) => likely.includes(found)) || given[i][0];
-      button.append(make("span", `chip ${code}`, code), ` ${start ? "… " : ""}${input.slice(Math.min(start, index), index)}`);
-      button.append(make("mark", "", word), input.slice(index + word.length, index + 90));
+      const rest = input.slice(index + word.length);
+      const after = rest.length > 90 ? `${rest.slice(0, 90).replace(/\s+\S*$/, "")} …` : rest;
+      const before = `${start ? "… " : ""}${input.slice(Math.min(start, index), index)}`;
+      button.append(make("span", `chip ${code}`, unsure[i] ? `${code}?` : code), ` ${before}`, make("mark", "", word), after);
       const item = make("li");
       item.append(button);
       return item;
@@ -293,6 +295,7 @@
   }
 
   function report() {
+    const missed = likely.length && !hits.some((i) => given[i].some((code) => likely.includes(code)));
     for (const button of $$("#results button")) {
       const here = Number(button.dataset.hit) === hits[hit];
       button.setAttribute("aria-current", String(here));
@@ -304,7 +307,7 @@
       : !hits.length
         ? "not in this policy"
         : hit < 0
-          ? `in ${hits.length} clause${hits.length > 1 ? "s" : ""}`
+          ? `in ${hits.length} clause${hits.length > 1 ? "s" : ""}${missed ? `, none on ${likely.map((code) => names.get(code)).join(" or ")}` : ""}`
           : `${hit + 1} of ${hits.length}`;
   }
 
