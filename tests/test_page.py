@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from clausemark.documents import parse_document
-from clausemark.page import render_fragment, render_page
+from clausemark.page import PALETTE, render_fragment, render_page
 from clausemark.predict import LabeledPolicy, Labeler
 
 HOSTILE = (
@@ -139,6 +139,30 @@ def test_a_long_policy_stays_lean(label):
 
 
 def test_a_fragment_for_notebooks_is_no_whole_page(label):
-    fragment = render_fragment(label("We share photos with advertisers."))
+    fragment = render_fragment(label(HOSTILE))
     assert "<html" not in fragment
-    assert "We share photos with advertisers." in "".join(read(fragment).text)
+    found = read(fragment)
+    assert not [tag for tag, _ in found.tags if tag in ("script", "img")]
+    assert "</script><img src=x onerror=alert(1)>" in "".join(found.text)
+    assert "\u202e" not in fragment
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2)."""
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("code", PALETTE)
+def test_tags_and_text_have_the_contrast_of_wcag_aa_on_every_tint(code):
+    # axe does not see tags, which are generated content
+    tint, tag, mark, dark_tint, dark_tag, dark_mark = PALETTE[code]
+    assert min(contrast(tag, tint), contrast("#1c1c1c", tint), contrast("#000000", tint)) >= 4.5
+    assert min(contrast(dark_tag, dark_tint), contrast("#e4e2dd", dark_tint)) >= 4.5
+    assert {tint, tag, mark}.isdisjoint({dark_tint, dark_tag, dark_mark})

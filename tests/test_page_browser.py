@@ -107,11 +107,14 @@ def test_a_click_shows_scores_thresholds_and_words(tab: Any) -> None:
 def test_the_scores_do_not_cover_the_clause(open_tab: Open, example: Path) -> None:
     for width in (1280, 1000, 390):
         tab = open_tab(example, width)
+        tab.get_by_text(CLAUSE).last.evaluate("e => e.scrollIntoView({ block: 'center' })")
         tab.get_by_text(CLAUSE).last.click()
-        tab.keyboard.press("j")
-        detail, clause = tab.locator("#detail").bounding_box(), shown(tab).bounding_box()
-        beside = clause["x"] + clause["width"] <= detail["x"]
-        assert beside or clause["y"] + clause["height"] <= detail["y"]
+        for key in ("", "j"):
+            if key:
+                tab.keyboard.press(key)
+            detail, clause = tab.locator("#detail").bounding_box(), shown(tab).bounding_box()
+            beside = clause["x"] + clause["width"] <= detail["x"]
+            assert beside or clause["y"] + clause["height"] <= detail["y"]
 
 
 def test_a_clause_is_reached_and_left_with_keys_alone(tab: Any) -> None:

@@ -41,7 +41,7 @@ def write_jsonl(policies: Iterable[LabeledPolicy], stream: IO[str]) -> None:
     ----------
     policies : iterable of LabeledPolicy
     stream : text stream
-        Keys: doc, index, kind, start, end, heading, text, primary, labels, scores.
+        Keys: doc, index, kind, start, end, heading, text, primary, labels, scores, needs_review.
     """
     for policy in policies:
         for record in policy.to_records():
