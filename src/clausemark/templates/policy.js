@@ -129,8 +129,9 @@
     for (const [code, row] of rows) $("input", row).checked = shown.has(code) || !members.has(code);
     for (const i of everything) {
       const visible = given[i].filter((code) => shown.has(code));
-      clauses[i].className = (visible[0] || "off") + (unsure[i] ? " u" : "") + (i === current ? " on" : "") + (fallback.has(i) ? " hit" : "");
-      clauses[i].dataset.l = visible.join(" ");
+      const looks = (visible[0] || "off") + (unsure[i] ? " u" : "") + (i === current ? " on" : "") + (fallback.has(i) ? " hit" : "");
+      if (clauses[i].className !== looks) clauses[i].className = looks;
+      if (clauses[i].dataset.l !== visible.join(" ")) clauses[i].dataset.l = visible.join(" ");
     }
     progress();
     draw();
