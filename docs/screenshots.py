@@ -1,4 +1,4 @@
-"""Draw the pictures of the README: the reading view of the example.
+"""Draw the pictures of the README: the reading view of the example, wide and narrow, light and dark.
 
 python docs/screenshots.py        (needs Playwright and Debian's chromium)
 """
@@ -15,32 +15,35 @@ from clausemark import Labeler
 from clausemark.explain import reasons
 from clausemark.page import render_page
 
-ROOT = Path(__file__).resolve().parents[1]
+DOCS = Path(__file__).resolve().parent
+EXAMPLE = DOCS.parent / "examples" / "harbour-lane-telecom.html"
 CLAUSE = "We do not sell your personal data to anyone."
+#: Name of the picture -> width and height of the window.
+WINDOWS = {"reading-view": (1280, 860), "reading-view-phone": (390, 780)}
 
 
 def main() -> None:
-    """Write reading-view.png and reading-view-phone.png beside this file."""
+    """Write a picture of each window beside this file, and one of it in the dark."""
     labeler = Labeler.load()
-    policy = labeler.label(ROOT / "examples" / "harbour-lane-telecom.html", name="harbour-lane-telecom.html")
+    policy = labeler.label(EXAMPLE, name=EXAMPLE.name)
     html = render_page(policy, thresholds=labeler.thresholds, explanations=reasons(labeler, policy))
     number = next(clause.index for clause in policy.clauses if clause.text == CLAUSE)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        page_file = Path(folder) / "page.html"
-        page_file.write_text(html, encoding="utf-8")
+        file = Path(folder) / "page.html"
+        file.write_text(html, encoding="utf-8")
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--hide-scrollbars"]
         )
-        desktop = browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme="light")
-        desktop.goto(page_file.as_uri())
-        desktop.click(f"#c{number}")
-        desktop.wait_for_timeout(500)
-        desktop.screenshot(path=ROOT / "docs" / "reading-view.png")
-        phone = browser.new_page(viewport={"width": 390, "height": 780}, color_scheme="dark")
-        phone.goto(page_file.as_uri())
-        phone.evaluate(f"document.querySelector('#c{number}').scrollIntoView()")
-        phone.wait_for_timeout(500)
-        phone.screenshot(path=ROOT / "docs" / "reading-view-phone.png")
+        for name, (width, height) in WINDOWS.items():
+            for scheme, suffix in (("light", ""), ("dark", "-dark")):
+                tab = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+                tab.goto(file.as_uri())
+                if width > 1000:
+                    tab.click("text=Sale of data")
+                tab.click(f"#c{number}")
+                tab.mouse.move(0, 0)
+                tab.wait_for_timeout(500)
+                tab.screenshot(path=DOCS / f"{name}{suffix}.png")
         browser.close()
 
 

@@ -16,15 +16,16 @@ from clausemark.taxonomy import CATEGORIES, CODES
 Said = tuple[str, str]
 
 
-def clauses(doc: str, said: Sequence[Said], sure: float = 0.9) -> list[dict[str, Any]]:
-    """Rows of one policy; its scores are `sure` for what is said, and 0.05 for the rest."""
+def clauses(doc: str, said: Sequence[Said], *, review: bool = False) -> list[dict[str, Any]]:
+    """Rows of one policy; its scores are 0.9 for what is said, and 0.05 for the rest."""
     rows, start = [], 0
     for index, (codes, text) in enumerate(said):
         labels = [CODES[code] for code in codes.split()]
         rows.append(
             {"doc": doc, "index": index, "start": start, "end": start + len(text), "kind": "sentence"}
             | {"heading": "", "text": text, "primary": labels[0], "labels": labels}
-            | {name: sure if name in labels else 0.05 for name in CATEGORIES}
+            | {name: 0.9 if name in labels else 0.05 for name in CATEGORIES}
+            | {"needs_review": review}
         )
         start += len(text) + 1
     return rows
@@ -46,6 +47,7 @@ def write_crawl(
     *,
     without: Sequence[str] = (),
     row_group: int = 1_000,
+    model: str = "a" * 64,
 ) -> Path:
     """Write a dataset; `parts` are the rows of each file of clauses."""
     strings = ("doc", "heading", "text", "primary")
@@ -56,8 +58,10 @@ def write_crawl(
         "primary": pa.dictionary(pa.int32(), pa.string()),
         "labels": pa.list_(pa.dictionary(pa.int32(), pa.string())),
         **{name: pa.float32() for name in CATEGORIES},
+        "needs_review": pa.bool_(),
     }
     order = ["doc", "index", "start", "end", "kind", "heading", "text", "primary", "labels", *CATEGORIES]
+    order.append("needs_review")
     schema = pa.schema([(name, kinds[name]) for name in order if name not in without])
     for number, rows in enumerate(parts):
         path = folder / "clauses" / f"part-{number:05}.parquet"
@@ -82,5 +86,5 @@ def write_crawl(
     ):
         (folder / name).mkdir(parents=True, exist_ok=True)
         pq.write_table(table, folder / name / "part-00000.parquet")
-    (folder / "manifest.json").write_text(json.dumps({"format": "clausemark-batch/1", "model": "a" * 64}))
+    (folder / "manifest.json").write_text(json.dumps({"format": "clausemark-batch/1", "model": model}))
     return folder

@@ -27,6 +27,7 @@ from clausemark.context import (
     nothing_around,
     shapes,
     sources,
+    strongest,
     surroundings,
 )
 
@@ -207,21 +208,26 @@ def test_every_field_is_the_mean_or_the_strongest_of_what_a_slow_reading_finds(
 @given(policies())
 def test_sources_name_the_clauses_that_a_slow_reading_finds(parts: list[list[Clause]]) -> None:
     around = join(map(surroundings, parts))
-    said, _ = scores(len(around))
     start = 0
     for clauses in parts:
         for i in range(len(clauses)):
-            found, expected = sources(said, around, start + i), looks_at(clauses, i)
-            assert list(found) == [name for name in FIELDS if name in expected]
+            found, expected = sources(around, start + i), looks_at(clauses, i)
+            assert list(found) == [name for name in FIELDS if name in expected and name != "strongest"]
             for name, shares in found.items():
-                rows = [start + j for j in expected[name]]
-                np.testing.assert_allclose(sum(shares.values()), np.ones(SAID), rtol=1e-6)
-                if name == "strongest":
-                    assert set(shares) <= set(rows)
-                    continue
-                assert list(shares) == rows
-                np.testing.assert_allclose(list(shares.values()), np.full((len(rows), SAID), 1 / len(rows)))
+                assert list(shares) == [start + j for j in expected[name]]
+                assert list(shares.values()) == pytest.approx([1 / len(shares)] * len(shares))
         start += len(clauses)
+
+
+@given(policies())
+def test_the_strongest_is_one_of_the_paragraph_that_none_exceeds(parts: list[list[Clause]]) -> None:
+    around = join(map(surroundings, parts))
+    said, _ = scores(len(around))
+    found = strongest(said, around)
+    for i, rows in enumerate(found):
+        paragraph = slice(around.first[i], around.last[i] + 1)
+        assert ((rows >= paragraph.start) & (rows < paragraph.stop)).all()
+        np.testing.assert_array_equal(said[rows, np.arange(SAID)], said[paragraph].max(axis=0))
 
 
 @given(policies())
@@ -232,11 +238,12 @@ def test_sources_add_up_to_the_neighbourhood(parts: list[list[Clause]]) -> None:
     where, found = columns(SAID, ANNOUNCED), neighbourhood(said, announced, around)
     for row in range(len(around)):
         expected = np.zeros(found.shape[1])
-        for name, shares in sources(said, around, row).items():
+        for name, shares in sources(around, row).items():
             for other, share in shares.items():
                 expected[where[name]] += share * said[other]
                 if name in INTRODUCTIONS:
-                    expected[where[f"{name} announces"]] += share[0] * announced[other]
+                    expected[where[f"{name} announces"]] += share * announced[other]
+        expected[where["strongest"]] = said[strongest(said, around)[row], np.arange(SAID)]
         expected[where["shape"]] = shapes(around)[row]
         np.testing.assert_allclose(found[row], expected, atol=1e-5)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -125,28 +124,102 @@ def test_the_command_prints_writes_a_page_and_exits_as_diff_does(tiny_model: Pat
     assert page.read_text(encoding="utf-8").startswith("<!")
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")
+# In a browser ----------------------------------------------------------------------------------------
+
+NEW = """Privacy Policy
+
+We never sell the list of our customers to anybody at all.
+
+We collect your name and your address when you place an order with us.
+
+We keep the records of your orders for five years after the last of them.
+
+Firewalls guard photos against theft by strangers.
+"""
+
+
+@pytest.fixture(scope="module")
+def page(labeler: Labeler, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a clause each added, removed, reworded and moved."""
+    found = difference(labeler, OLD, NEW)
+    assert set(kinds(found)) == {"added", "removed", "reworded", "moved"}
+    file = tmp_path_factory.mktemp("diff") / "page.html"
+    file.write_text(render_diff(found), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_kinds_of_change_are_switched_off_and_on(open_tab: Any, page: Path, by: str) -> None:
+    tab = open_tab(page)
+    for kind in ("added", "removed", "reworded", "moved"):
+        box, change = tab.get_by_label(kind, exact=True), tab.locator(f".change.{kind}")
+        for visible in (False, True):
+            box.click() if by == "mouse" else box.press("Space")
+            assert change.is_visible() is visible
+
+
+def test_changes_of_one_category_are_chosen_by_list_and_by_link(open_tab: Any, page: Path) -> None:
+    tab = open_tab(page)
+    link = tab.locator("table a").first
+    link.click()
+    name = link.inner_text().replace("\u200b", "")
+    assert tab.locator("#only option:checked").inner_text().startswith(name)
+    shown, every = tab.locator(".change:visible").count(), tab.locator(".change").count()
+    assert 0 < shown < every
+    tab.get_by_label("Category").select_option("")
+    assert tab.locator(".change:visible").count() == every
+
+
+def test_changes_are_walked_through_with_buttons_and_keys(open_tab: Any, page: Path) -> None:
+    tab = open_tab(page)
+    status, marked = tab.locator("#shown"), tab.locator(".change.on")
+    assert status.inner_text() == "4 changes"
+    tab.get_by_role("button", name="Next change").click()
+    assert status.inner_text() == "1 of 4"
+    tab.keyboard.press("j")
+    assert status.inner_text() == "2 of 4"
+    assert marked.get_attribute("id") == tab.evaluate("document.activeElement.id")
+    tab.keyboard.press("k")
+    tab.get_by_role("button", name="Next change").click()
+    tab.get_by_role("button", name="Previous change").click()
+    assert status.inner_text() == "1 of 4"
+    tab.locator(".change.added").click()
+    assert "added" in marked.get_attribute("class")
+    tab.keyboard.press("Escape")
+    assert marked.count() == 0
+
+
+def test_what_is_unchanged_opens(open_tab: Any, page: Path) -> None:
+    tab = open_tab(page)
+    tab.get_by_text("unchanged", exact=False).last.click()
+    assert tab.locator("details[open]").count() == 1
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_opens_without_a_complaint_or_a_request(
-    labeler: Labeler, tmp_path: Path, width: int, scheme: Any
+def test_the_page_fits_its_window_and_an_accessibility_scan_finds_nothing(
+    open_tab: Any, scan: Any, page: Path, width: int, scheme: str
 ) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-    page = tmp_path / "page.html"
-    new = OLD.replace("two years", "five years") + "\nFirewalls guard photos against theft.\n"
-    page.write_text(render_diff(difference(labeler, OLD, new)), encoding="utf-8")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        said: list[str] = []
-        asked: list[str] = []
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.goto(page.as_uri())
-        assert "five years" in tab.inner_text("body")
+    tab = open_tab(page, width, scheme)
+    for summary in tab.locator("summary").all():
+        summary.click()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    scan(tab)
+
+
+def test_hostile_text_breaks_nothing(open_tab: Any, tmp_path: Path) -> None:
+    hostile = HOSTILE + "w" * 10_000
+    file = tmp_path / "page.html"
+    old, new = labeled([hostile, "We keep it."]), labeled(["It is new.", f"{hostile} more", hostile])
+    file.write_text(render_diff(compare(old, new)), encoding="utf-8")
+    for width in (1280, 320):
+        tab = open_tab(file, width)
+        tab.keyboard.press("j")
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
-        tab.screenshot(path=str(tmp_path / "page.png"), full_page=True)
-        browser.close()
-    assert said == []
-    assert asked == [page.as_uri()]
+        assert "<script>alert(1)</script>" in tab.inner_text("body")
+
+
+def test_it_reads_without_scripts(open_tab: Any, page: Path) -> None:
+    tab = open_tab(page, java_script_enabled=False)
+    assert tab.locator(".change:visible").count() == 4
+    assert tab.locator(".filter").is_hidden()

@@ -489,3 +489,15 @@ def test_the_reading_view_gets_words_and_context_that_count() -> None:
     partners = next(text for text in of if text.startswith("Network partners."))
     assert "heading: share" in of[partners]
     assert not any("chars" in word for words in of.values() for word in words)
+
+
+def test_the_strongest_reasons_are_those_of_the_whole_explanation(explainer: Explainer) -> None:
+    for index in (0, 8, 20):
+        assert explainer.strongest(index, 9) == explainer.explain(index).contributions[:9]
+
+
+def test_clauses_that_are_known_are_not_segmented_again(labeler: Labeler, policy: LabeledPolicy) -> None:
+    clauses = segment(policy.document)[5:9]
+    found = reasons(labeler, policy, clauses=clauses)
+    assert list(found) == [0, 1, 2, 3]
+    assert found != {i: reasons(labeler, policy)[i] for i in found}, "they stand among others"

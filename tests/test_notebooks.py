@@ -45,6 +45,10 @@ def test_a_notebook_runs_from_top_to_bottom(
     nbclient.NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()  # raises with the cell and its error
+    if path.stem.startswith("03"):
+        pages = [out.data.get("text/html", "") for cell in notebook.cells for out in cell.get("outputs", [])
+                 if "data" in out]  # fmt: skip
+        assert any('data-l="TPS"' in page and "Harbour Lane Telecom" in page for page in pages)
     shown = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.outputs]
     assert len(shown) >= 5
     assert [file.name for file in folder.iterdir()] == [path.name], "it leaves nothing behind"

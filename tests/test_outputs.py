@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ import pytest
 
 from clausemark.outputs import make_console, print_table, printable, write_csv, write_jsonl, write_parquet
 from clausemark.predict import LabeledPolicy, Labeler
-from clausemark.taxonomy import CATEGORIES
+from clausemark.taxonomy import CATEGORIES, CODE_OF
 
 #: What breaks lines, cells, terminals and spreadsheets.
 HOSTILE = (
@@ -56,6 +57,18 @@ def test_csv_has_a_row_a_clause_and_no_formulas(policy: LabeledPolicy) -> None:
     assert float(rows[0][CATEGORIES[0]]) == pytest.approx(policy.clauses[0].scores[CATEGORIES[0]], abs=1e-6)
 
 
+@pytest.mark.parametrize("opening", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "\u00a0+", "\uff1d", "\t@"])
+def test_cells_that_open_a_formula_are_neutralised_in_every_column_of_text(
+    policy: LabeledPolicy, opening: str
+) -> None:
+    cell = f"{opening}HYPERLINK(1)"
+    clause = replace(policy.clauses[0], text=cell, heading=cell)
+    stream = io.StringIO()
+    write_csv([LabeledPolicy(replace(policy.document, source=cell), (clause,))], stream)
+    (row,) = csv.DictReader(io.StringIO(stream.getvalue(), newline=""))
+    assert [row[name] for name in ("doc", "heading", "text")] == [f"'{cell}"] * 3
+
+
 def test_parquet_is_the_frame(policy: LabeledPolicy) -> None:
     stream = io.BytesIO()
     write_parquet([policy], stream)
@@ -76,7 +89,25 @@ def test_the_table_shows_all_and_obeys_nothing(policy: LabeledPolicy) -> None:
     assert all(name.split()[0] in shown for name in CATEGORIES)
 
 
-@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_the_table_says_where_the_model_is_not_sure(policy: LabeledPolicy) -> None:
+    clauses = tuple(replace(clause, needs_review=not clause.index) for clause in policy.clauses)
+    stream = io.StringIO()
+    print_table([LabeledPolicy(policy.document, clauses)], make_console(stream))
+    assert len(re.findall(r"[01]\.\d\d\?", stream.getvalue())) == 1
+
+
+def test_a_narrow_table_has_codes_in_place_of_names(
+    policy: LabeledPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, code = policy.clauses[0].primary, CODE_OF[policy.clauses[0].primary]
+    for columns, shown in (("100", name), ("60", code)):
+        monkeypatch.setenv("COLUMNS", columns)
+        stream = io.StringIO()
+        print_table([policy], make_console(stream))
+        assert re.match(rf" *0 +{re.escape(shown)} ", stream.getvalue().splitlines()[2])
+
+
+@pytest.mark.parametrize("columns", ["40", "60", "80", "200"])
 def test_the_table_fits_the_terminal(
     policy: LabeledPolicy, columns: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,7 +124,7 @@ def test_colour_is_for_terminals_that_want_it(policy: LabeledPolicy, monkeypatch
     monkeypatch.delenv("NO_COLOR", raising=False)
     stream = io.StringIO()
     print_table([policy], make_console(stream))
-    colour = re.compile("\x1b\\[[39][0-7]m")
+    colour = re.compile("\x1b\\[[39][0-9](;5;[0-9]+)?m")
     assert colour.search(stream.getvalue())
     monkeypatch.setenv("NO_COLOR", "1")
     stream = io.StringIO()

@@ -15,8 +15,9 @@ import pytest
 from clausemark import report as module
 from clausemark.cli import main
 from clausemark.errors import InputError
-from clausemark.page import is_uncertain
-from clausemark.predict import LabeledClause
+from clausemark.explain import reasons
+from clausemark.page import render_page
+from clausemark.predict import LabeledPolicy, Labeler
 from clausemark.report import read_crawl, write_report
 from clausemark.taxonomy import CATEGORIES, CODES
 from crawls import clauses, document, write_crawl
@@ -103,25 +104,19 @@ def test_the_figures_are_those_of_the_policies_however_files_and_batches_part_th
         assert not any(row["text"] in view for row in other)
 
 
-@pytest.mark.parametrize(
-    ("scores", "labels"),
-    [((0.9, 0.1), 1), ((0.45, 0.1), 1), ((0.9, 0.8), 1), ((0.9, 0.8), 2), ((0.6, 0.46), 1), ((0.5, 0.3), 1)],
-)
-def test_a_clause_is_as_uncertain_as_in_the_reading_view(
-    tmp_path: Path, scores: tuple[float, ...], labels: int
-) -> None:
-    given = dict.fromkeys(CATEGORIES, 0.01) | dict(zip(CATEGORIES, scores, strict=False))
-    clause = LabeledClause(0, "sentence", 0, 2, "", "We", CATEGORIES[0], CATEGORIES[:labels], given)
-    row = SHOP[0] | {"labels": list(CATEGORIES[:labels]), "primary": CATEGORIES[0]} | given
-    found = read_crawl(write_crawl(tmp_path, [[row]], [document("shop")]))
-    assert found.uncertain == is_uncertain(clause)
+def test_a_clause_is_uncertain_where_the_model_asks_for_a_review(tmp_path: Path) -> None:
+    rows = [SHOP[0], SHOP[1] | {"needs_review": True}, SHOP[2] | {"needs_review": None}]
+    found = read_crawl(write_crawl(tmp_path, [rows], [document("shop")]))
+    assert found.uncertain == 1
+    assert found.categories[CODES["TPS"]]["uncertain"] == 1
+    assert found.categories[CODES["IG"]]["uncertain"] == 0
 
 
 def test_outliers_are_the_policies_that_stand_out(tmp_path: Path) -> None:
     usual = [("FPC", "We collect."), ("TPS", "We share."), ("IG", "Hello.")]
     rows = [row for number in range(20) for row in clauses(f"usual-{number:02}", usual * 12)]
     rows += clauses("odd", [("DNT", "Signals."), ("FPC", "We collect."), ("IG", "Hello.")] * 12)
-    rows += clauses("unsure", usual * 11, sure=0.3)
+    rows += clauses("unsure", usual * 11, review=True)
     rows += clauses("long", usual * 40)
     rows += clauses("single", [("IG", "Hello.")] * 36)
     rows += clauses("short", [("PC", "Changes.")])
@@ -181,6 +176,69 @@ def test_a_reading_view_keeps_sentences_together_and_paragraphs_and_items_apart(
     assert re.search(r"<li><span class=\"marker\">•</span><span[^>]*>Four\.</span>\s*</li>", body)
     assert len(body) < 1_000_000
     assert "main" in tags
+
+
+POLICY = """Cookies and names
+
+We collect your names when you sign up. We share names with advertisers:
+* names of photos
+* addresses
+
+You may correct or delete your photos.
+
+Our partners receive photos from us. We keep photos for two years.
+"""
+
+
+def data_of(page: str) -> Any:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert found
+    return json.loads(found.group(1))
+
+
+@pytest.fixture
+def explained(tiny_model: Path, tmp_path: Path) -> tuple[Path, Labeler, LabeledPolicy]:
+    """A crawl of one policy, who labeled it, and the policy."""
+    labeler = Labeler.load(tiny_model)
+    policy = labeler.label(POLICY, name="shop")
+    rows = [record | record["scores"] for record in policy.to_records()]
+    folder = write_crawl(tmp_path / "crawl", [rows], [document("shop")], model=labeler.model.digest)
+    return folder, labeler, policy
+
+
+def test_a_reading_view_has_what_that_of_label_has(
+    explained: tuple[Path, Labeler, LabeledPolicy], tiny_model: Path
+) -> None:
+    folder, labeler, policy = explained
+    with pytest.raises(SystemExit) as stop:
+        main(["report", str(folder), "--model", str(tiny_model)])
+    assert not stop.value.code
+    view = view_of(read_crawl(folder).outliers["longest"][0], folder)
+    page = render_page(policy, thresholds=labeler.thresholds, explanations=reasons(labeler, policy))
+    assert data_of(view) == data_of(page)
+    marks = r'<span id="c.*?</span>'
+    assert re.findall(marks, view, re.S) == re.findall(marks, page, re.S)
+
+
+def test_another_model_explains_nothing(
+    explained: tuple[Path, Labeler, LabeledPolicy], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = explained[0]
+    with pytest.raises(SystemExit) as stop:
+        main(["report", str(folder)])
+    assert not stop.value.code
+    assert "--model" in capsys.readouterr().err
+    data = data_of(view_of(read_crawl(folder).outliers["longest"][0], folder))
+    assert (data["thresholds"], data["explanations"]) == (None, {})
+
+
+def test_reasons_of_other_scores_are_not_given(explained: tuple[Path, Labeler, LabeledPolicy]) -> None:
+    folder, labeler, policy = explained
+    rows = [record | record["scores"] for record in policy.to_records()]
+    rows[1] |= dict.fromkeys(CATEGORIES, 0.5)
+    write_report(write_crawl(folder, [rows], [document("shop")]), labeler=labeler)
+    data = data_of(view_of(read_crawl(folder).outliers["longest"][0], folder))
+    assert sorted(map(int, data["explanations"])) == [0, *range(2, len(rows))]
 
 
 def test_folders_of_a_machine_are_not_shown(tmp_path: Path) -> None:
@@ -272,7 +330,7 @@ def test_a_folder_without_a_dataset_is_named(tmp_path: Path) -> None:
         read_crawl(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("column", ["doc", "labels", CATEGORIES[3]])
+@pytest.mark.parametrize("column", ["doc", "labels", "needs_review"])
 def test_a_missing_column_is_named_with_its_file(tmp_path: Path, column: str) -> None:
     folder = write_crawl(tmp_path, [SHOP], [document("shop")], without=[column])
     with pytest.raises(InputError, match=rf"part-00000\.parquet: has no column '{re.escape(column)}'"):
@@ -351,7 +409,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
 
 def test_the_command_writes_the_page_or_prints_json(crawl: Path, tmp_path: Path, run: Any) -> None:
     code, out, err = run(crawl, "--out", tmp_path / "pages")
-    assert (code, out) == (0, "")
+    assert (code, out) == (0, ""), err
     assert f"wrote {tmp_path / 'pages' / 'index.html'} and 2 reading views" in err
     code, out, _ = run(crawl, "--json")
     assert json.loads(out) == json.loads(json.dumps(read_crawl(crawl).to_dict()))

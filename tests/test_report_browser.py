@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,7 @@ from clausemark.report import write_report
 from clausemark.taxonomy import CODES
 from crawls import clauses, document, write_crawl
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-CHROMIUM = shutil.which("chromium")
-if CHROMIUM is None:
-    pytest.skip("needs Debian's chromium", allow_module_level=True)
-
 LONG = "w" * 3_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +28,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=[(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"), (320, "light")])
-def page(browser: Any, index: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The open page; when a test is done, nothing was complained of and nothing was fetched."""
-    width, scheme = request.param
-    tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    said: list[str] = []
-    fetched: list[str] = []
-    tab.on("console", lambda message: said.append(message.text))
-    tab.on("pageerror", lambda error: said.append(str(error)))
-    tab.on("request", lambda asked: fetched.append(asked.url))
-    tab.goto(index.as_uri())
-    yield tab
-    tab.close()
-    assert said == []
-    assert [url for url in fetched if not url.startswith(index.parent.as_uri())] == []
+def page(open_tab: Callable[..., Any], index: Path, request: pytest.FixtureRequest) -> Any:
+    return open_tab(index, *request.param)
 
 
 def test_it_fits_its_window_and_shows_its_style(page: Any) -> None:
@@ -76,7 +50,16 @@ def test_the_numbers_of_a_chart_open(page: Any) -> None:
     assert page.get_by_role("row", name="100 to 199").is_visible()
 
 
-def test_an_accessibility_scan_finds_nothing(page: Any) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
-    found = axe.Axe().run(page)
-    assert found.response["violations"] == [], found.generate_report()
+def test_an_accessibility_scan_finds_nothing(page: Any, scan: Callable[[Any], None]) -> None:
+    for summary in page.locator("summary").all():
+        summary.click()
+    scan(page)
+
+
+def test_it_prints_black_on_white(open_tab: Callable[..., Any], index: Path) -> None:
+    tab = open_tab(index, scheme="dark")
+    tab.emulate_media(media="print")
+    assert tab.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    fill = tab.locator(".bar .track").first.evaluate("e => getComputedStyle(e).fill")
+    assert fill == "rgb(240, 240, 239)"
+    assert tab.locator("details").first.is_hidden()

@@ -483,22 +483,30 @@ def card(paths: tuple[str, ...], annotations: Path, figures: Path, out: Path) ->
     "--out", "-o", type=click.Path(path_type=Path), metavar="DIR",
     help="Folder for the pages.  [default: report within DIR]",
 )  # fmt: skip
+@click.option(
+    "--model", metavar="DIR", help="The one that labeled, for reasons.  [default: the one that ships]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON; write no page.")
-def report(folder: Path, out: Path | None, as_json: bool) -> None:
+def report(folder: Path, out: Path | None, model: str | None, as_json: bool) -> None:
     """Report on a crawl: what the policies say that batch has labeled into DIR."""
-    from clausemark.report import read_crawl, write_report
+    from clausemark.predict import Labeler
+    from clausemark.report import labeled_by, read_crawl, write_report
 
     with _status("adding up"):
         if as_json:
             found = read_crawl(folder).to_dict()
         else:
-            index, *views = write_report(folder, out)
+            labeler = Labeler.load(model)
+            known = labeled_by(folder, labeler)
+            index, *views = write_report(folder, out, labeler if known else None)
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
         click.echo(
             f"wrote {index}" + (f" and {len(views)} reading views beside it" if views else ""), err=True
         )
+        if views and not known:
+            complain("the reading views explain nothing: name the model that labeled the crawl with --model")
 
 
 @app.command("card")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -78,6 +79,40 @@ class Surroundings:
     def alone(self) -> NDArray[np.bool_]:
         """Which clauses have nothing around them: shape (n_clauses,), bool."""
         return np.asarray((self.previous < 0) & (self.next < 0) & (self.heading < 0) & (self.lead_in < 0))
+
+    @cached_property
+    def singles(self) -> dict[str, Ints]:
+        """Fields of one neighbour: its row, -1 for none; each of shape (n_clauses,), int64."""
+        return {
+            "clause": np.arange(len(self)),
+            "previous": self.previous,
+            "next": self.next,
+            "before_previous": _follow(self.previous),
+            "after_next": _follow(self.next),
+            "heading": self.heading,
+            "lead_in": self.lead_in,
+        }
+
+    @cached_property
+    def groups(self) -> dict[str, tuple[Ints, Ints, Ints]]:
+        """Fields that are means: first and last row, and 1 where the clause itself is left out."""
+        heading = self.kind == HEADING
+        rows = np.arange(len(self))
+        # A section is the run of clauses between two headings of a document.
+        opens = heading | (self.previous < 0)
+        number = np.cumsum(opens) - 1
+        starts = np.flatnonzero(opens)
+        ends = np.append(starts[1:], len(self)) - 1
+        first, last = (starts + heading[starts])[number], ends[number]
+        return {
+            "paragraph": (self.first, self.last, np.ones_like(rows)),
+            "section": (np.where(heading, rows + 1, first), np.where(heading, rows, last), 1 - heading),
+            "content": (
+                np.where(heading, first, rows + 1),
+                np.where(heading, last, rows),
+                np.zeros_like(rows),
+            ),
+        }
 
 
 def surroundings(clauses: Sequence[Clause]) -> Surroundings:
@@ -175,10 +210,10 @@ def neighbourhood(said: Floats, announced: Floats, around: Surroundings) -> Floa
         there is no such neighbour; see `columns`. All of it is linear in `said` and `announced`, but
         for the choice of the strongest.
     """
-    parts = {name: _take(said, rows) for name, rows in _rows(around).items()}
-    for name, (first, last, without) in _ranges(around).items():
+    parts = {name: _take(said, rows) for name, rows in around.singles.items()}
+    for name, (first, last, without) in around.groups.items():
         parts[name] = _mean(said, first, last, without)
-    parts["strongest"] = _highest(said, around)
+    parts["strongest"] = np.take_along_axis(said, strongest(said, around), axis=0)
     blocks = [parts[name] for name in FIELDS]
     blocks += [_take(announced, getattr(around, name)) for name in INTRODUCTIONS]
     return np.hstack([*blocks, shapes(around)], dtype=np.float32)
@@ -212,42 +247,52 @@ def affine(X: Floats, weights: Floats) -> Floats:
     return np.asarray(X @ weights[:-1] + weights[-1])
 
 
-def sources(said: Floats, around: Surroundings, row: int) -> dict[str, dict[int, Floats]]:
-    """Name the clauses that a clause looks at, and how much each counts.
+def strongest(said: Floats, around: Surroundings) -> Ints:
+    """Name the clause of the paragraph that has the highest of each score.
 
     Parameters
     ----------
     said : ndarray of shape (n_clauses, n_said), float32
-        As for `neighbourhood`; it tells which clauses are the strongest.
+    around : Surroundings
+
+    Returns
+    -------
+    ndarray of shape (n_clauses, n_said), int64
+        Rows; the first of several that are equal.
+    """
+    bounds, place = np.unique(np.column_stack([around.first, around.last + 1]), axis=0, return_inverse=True)
+    found = [start + said[start:end].argmax(axis=0) for start, end in bounds.tolist()]
+    return np.array(found, dtype=np.int64).reshape(-1, said.shape[1])[place.ravel()]
+
+
+def sources(around: Surroundings, row: int) -> dict[str, dict[int, float]]:
+    """Name the clauses that a clause looks at, and how much each counts.
+
+    Parameters
+    ----------
     around : Surroundings
     row : int
 
     Returns
     -------
-    dict of str to dict of int to ndarray of shape (n_said,), float32
-        Field -> row -> share in each score, for the fields of `FIELDS` that the clause has. Shares of
-        a field add up to one.
+    dict of str to dict of int to float
+        Field -> row -> share, for the fields of `FIELDS` that the clause has; for the strongest see
+        `strongest`. Shares of a field add up to one.
     """
     found = {}
-    every = np.ones(said.shape[1], np.float32)
-    for name, rows in _rows(around).items():
+    for name, rows in around.singles.items():
         if rows[row] >= 0:
-            found[name] = {int(rows[row]): every}
-    for name, (first, last, without) in _ranges(around).items():
+            found[name] = {int(rows[row]): 1.0}
+    for name, (first, last, without) in around.groups.items():
         members = [i for i in range(first[row], last[row] + 1) if not (without[row] and i == row)]
         if members:
-            found[name] = dict.fromkeys(members, every / np.float32(len(members)))
-    start = int(around.first[row])
-    winners = start + said[start : around.last[row] + 1].argmax(axis=0)
-    found["strongest"] = {
-        int(winner): (winners == winner).astype(np.float32) for winner in np.unique(winners)
-    }
+            found[name] = dict.fromkeys(members, 1 / len(members))
     return {name: found[name] for name in FIELDS if name in found}
 
 
 def shapes(around: Surroundings) -> Floats:
     """Tell what needs no score: shape (n_clauses, 13), float32, columns as `SHAPES`."""
-    position, ranges = around.position, _ranges(around)
+    position, groups = around.position, around.groups
     return np.column_stack(
         [
             around.kind == HEADING,
@@ -257,39 +302,9 @@ def shapes(around: Surroundings) -> Floats:
             (position > 0.9) & (position < 1),
             position == 1,
             *(getattr(around, name) >= 0 for name in ("previous", "next", "heading", "lead_in")),
-            *(last - first + 1 > without for first, last, without in ranges.values()),
+            *(last - first + 1 > without for first, last, without in groups.values()),
         ]
     ).astype(np.float32)
-
-
-def _rows(around: Surroundings) -> dict[str, Ints]:
-    """Fields of one neighbour: its row, -1 for none."""
-    return {
-        "clause": np.arange(len(around)),
-        "previous": around.previous,
-        "next": around.next,
-        "before_previous": _follow(around.previous),
-        "after_next": _follow(around.next),
-        "heading": around.heading,
-        "lead_in": around.lead_in,
-    }
-
-
-def _ranges(around: Surroundings) -> dict[str, tuple[Ints, Ints, Ints]]:
-    """Fields of several neighbours: first and last row, and whether the clause itself is left out."""
-    heading = around.kind == HEADING
-    rows = np.arange(len(around))
-    # A section is the run of clauses between two headings of a document.
-    opens = heading | (around.previous < 0)
-    number = np.cumsum(opens) - 1
-    starts = np.flatnonzero(opens)
-    ends = np.append(starts[1:], len(around)) - 1
-    first, last = (starts + heading[starts])[number], ends[number]
-    return {
-        "paragraph": (around.first, around.last, np.ones_like(rows)),
-        "section": (np.where(heading, rows + 1, first), np.where(heading, rows, last), 1 - heading),
-        "content": (np.where(heading, first, rows + 1), np.where(heading, last, rows), np.zeros_like(rows)),
-    }
 
 
 def _follow(rows: Ints) -> Ints:
@@ -307,11 +322,3 @@ def _mean(scores: Floats, first: Ints, last: Ints, without: Ints) -> Floats:
     count = last - first + 1 - without
     total = sums[last + 1] - sums[first] - scores * without[:, None]
     return np.asarray(total / np.maximum(count, 1)[:, None] * (count > 0)[:, None], dtype=np.float32)
-
-
-def _highest(scores: Floats, around: Surroundings) -> Floats:
-    """Highest of each score in each paragraph."""
-    bounds = np.column_stack([around.first, around.last + 1])
-    bounds, place = np.unique(bounds, axis=0, return_inverse=True)
-    padded = np.vstack([scores, np.zeros_like(scores[:1])])  # a bound may be the end
-    return np.asarray(np.maximum.reduceat(padded, bounds.ravel())[::2][place.ravel()])

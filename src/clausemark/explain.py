@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import fsum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -23,7 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clausemark.clauses import Clause, segment
-from clausemark.context import FIELDS, INTRODUCTIONS, SHAPES, columns, shapes, sources, surroundings
+from clausemark.context import (
+    FIELDS,
+    INTRODUCTIONS,
+    SHAPES,
+    columns,
+    shapes,
+    sources,
+    strongest,
+    surroundings,
+)
 from clausemark.documents import Document
 from clausemark.errors import InputError
 from clausemark.model import TOKEN
@@ -170,24 +180,29 @@ class Explainer:
         Whose model to explain.
     policy : Document or LabeledPolicy
         Of a labeled policy only the document is used: categories are those of `labeler`.
+    clauses : sequence of Clause, optional
+        Those of the document, where they are known.
 
     Attributes
     ----------
     clauses : tuple of Clause
     """
 
-    def __init__(self, labeler: Labeler, policy: Document | LabeledPolicy) -> None:
+    def __init__(
+        self, labeler: Labeler, policy: Document | LabeledPolicy, clauses: Sequence[Clause] | None = None
+    ) -> None:
         self._document = policy.document if isinstance(policy, LabeledPolicy) else policy
-        self.clauses: tuple[Clause, ...] = tuple(segment(self._document))
+        self.clauses: tuple[Clause, ...] = tuple(segment(self._document) if clauses is None else clauses)
         self._model = labeler.model
         if not self.clauses:
             return
         self._chances = labeler.probabilities(self.clauses)
         texts = [clause.text for clause in self.clauses]
         self._features = labeler.scorer.features(texts)
-        self._said = labeler.scorer.say(texts)[:, : len(self._model.alone) - 1]
+        said = labeler.scorer.say(texts)[:, : len(self._model.alone) - 1]
         self._around = surroundings(self.clauses)
         self._shapes = shapes(self._around)
+        self._strongest = strongest(said, self._around)
         blocks = self._model.blocks
         self._weights = np.concatenate([block.weights for block in blocks.values()]).astype(np.float64)
         self._ends = np.cumsum([len(block.terms) for block in blocks.values()])
@@ -238,16 +253,36 @@ class Explainer:
             float(self._model.thresholds[k]),
             intercept,
             blocks,
-            tuple(
-                Contribution(
-                    self._names[names[i]], self._term(int(names[i]), int(terms[i])), float(values[i])
-                )
-                for i in kept
-            ),
+            self._contributions(kept, names, terms, values),
             fsum(values[order[len(kept) :]]),
         )
 
-    def _sum(self, index: int, k: int) -> tuple[Ints, Floats, Ints, float]:
+    def strongest(self, index: int, top: int) -> tuple[Contribution, ...]:
+        """Return what `explain` has as the strongest contributions to the primary category, sooner.
+
+        Parameters
+        ----------
+        index : int
+            Position in the document, from 0.
+        top : int
+
+        Returns
+        -------
+        tuple of Contribution
+        """
+        names, terms, values, _ = self._sum(index, int(self._chances[index].argmax()))
+        kept = np.argsort(-np.abs(values), kind="stable")[:top]
+        return self._contributions(kept, names, terms, values)
+
+    def _contributions(
+        self, kept: Ints, names: Ints, terms: Ints, values: Floats
+    ) -> tuple[Contribution, ...]:
+        return tuple(
+            Contribution(self._names[names[i]], self._term(int(names[i]), int(terms[i])), float(values[i]))
+            for i in kept
+        )
+
+    def _sum(self, index: int, k: int) -> tuple[Ints, Ints, Floats, float]:
         """Take the score of a clause apart.
 
         Returns
@@ -261,24 +296,30 @@ class Explainer:
         bias = self._model.intercepts.astype(np.float64)
         maps, shape, intercept = self._maps(k, bool(self._around.alone[index]))
         indptr, indices, data = self._features
-        told = len(bias) - self._said.shape[1]
         found: list[tuple[Ints, Ints, Floats]] = []
         properties = dict(zip(SHAPES, (shape * self._shapes[index]).tolist(), strict=True))
-        for field, shares in sources(self._said, self._around, index).items():
-            if field not in maps:
-                continue
-            intercept += float(bias @ maps[field])  # what an empty clause would say there
-            rows = [indices[indptr[row] : indptr[row + 1]] for row in shares]
-            terms, place = np.unique(np.concatenate(rows), return_inverse=True)
-            parts = [
-                data[indptr[row] : indptr[row + 1]]
-                * (self._weights[heard] @ (maps[field] * np.pad(share, (0, told), mode="edge")))
-                for heard, (row, share) in zip(rows, shares.items(), strict=True)
-            ]
-            value: Floats = np.zeros(len(terms))
-            np.add.at(value, place, np.concatenate(parts))
+        looked_at = [
+            (field, shares, maps[field])
+            for field, shares in sources(self._around, index).items()
+            if field in maps
+        ]
+        if "strongest" in maps:
+            winners = self._strongest[index]
+            for winner in np.unique(winners).tolist():
+                won = np.append(winners == winner, np.zeros(len(bias) - len(winners)))
+                looked_at.append(("strongest", {winner: 1.0}, maps["strongest"] * won))
+        for field, shares, weights in looked_at:
+            intercept += float(bias @ weights)  # what an empty clause would say there
+            terms = np.concatenate([indices[indptr[row] : indptr[row + 1]] for row in shares])
+            value = np.concatenate(
+                [data[indptr[row] : indptr[row + 1]] * share for row, share in shares.items()]
+            )
+            if len(shares) > 1:
+                terms, place = np.unique(terms, return_inverse=True)
+                value = np.bincount(place, weights=value, minlength=len(terms))
+            value = value * (self._weights[terms] @ weights)
             block = np.searchsorted(self._ends, terms, side="right")
-            found.append((FIELDS.index(field) * len(self._ends) + block, terms.astype(np.int64), value))
+            found.append((FIELDS.index(field) * len(self._ends) + block, terms, value))
         # That there are neighbours at all says nothing; with what they say it makes the intercept.
         intercept += fsum(value for name, value in properties.items() if name.startswith("has "))
         there = [
@@ -400,7 +441,9 @@ def find_category(name: str) -> str:
     raise InputError(f"no category is called {name!r}; their codes are {', '.join(CODES)}")
 
 
-def reasons(labeler: Labeler, policy: LabeledPolicy, top: int = 6) -> dict[int, list[tuple[str, float]]]:
+def reasons(
+    labeler: Labeler, policy: LabeledPolicy, top: int = 6, clauses: Sequence[Clause] | None = None
+) -> dict[int, list[tuple[str, float]]]:
     """Name what made the primary category of every clause, for the reading view.
 
     Parameters
@@ -409,6 +452,8 @@ def reasons(labeler: Labeler, policy: LabeledPolicy, top: int = 6) -> dict[int, 
     policy : LabeledPolicy
     top : int
         Most reasons a clause.
+    clauses : sequence of Clause, optional
+        As for `Explainer`.
 
     Returns
     -------
@@ -416,17 +461,34 @@ def reasons(labeler: Labeler, policy: LabeledPolicy, top: int = 6) -> dict[int, 
         Index of the clause -> its strongest n-grams of words, those of context with the name of
         their field, and what each adds to the score.
     """
+    explainer = Explainer(labeler, policy, clauses)
     return {
-        found.index: [
-            (
-                part.term if part.block == "words" else f"{part.block.removesuffix(' words')}: {part.term}",
-                part.value,
-            )
-            for part in found.contributions
+        index: [
+            (_reason(part), part.value)
+            for part in explainer.strongest(index, 4 * top)
             if not part.block.endswith("chars")  # parts of words tell a reader little
         ][:top]
-        for found in explain_policy(labeler, policy, top=4 * top)
+        for index in range(len(explainer.clauses))
     }
+
+
+#: Shapes as a reader says them.
+_SHAPES: Final = {
+    "kind=heading": "it is a heading",
+    "kind=item": "it is a list item",
+    "position=first": "it stands first",
+    "position=early": "it stands near the beginning",
+    "position=late": "it stands near the end",
+    "position=last": "it stands last",
+}
+
+
+def _reason(part: Contribution) -> str:
+    """Name a contribution for a reader."""
+    if part.block == "shape":
+        return _SHAPES[part.term]
+    field = part.block.removesuffix("words").strip().replace("_", " ")
+    return f"{field}: {part.term}" if field else part.term
 
 
 def spans(explanation: Explanation) -> list[Span]:

@@ -9,23 +9,25 @@ from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from clausemark.predict import LabeledPolicy
-from clausemark.taxonomy import CATEGORIES
+from clausemark.taxonomy import CATEGORIES, CODE_OF
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-#: Opens a formula in spreadsheet programs (OWASP, "CSV Injection").
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+#: Opens a formula in spreadsheet programs, which pass over white space (OWASP, "CSV Injection").
+_FORMULA: Final = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+#: Terminals of fewer columns have no room for names.
+_NARROW: Final = 72
 #: Line breaks that JSON leaves as they are and readers of lines may stop at.
 _LINE_BREAK: Final = re.compile("[\x85\u2028\u2029]")
-#: Colour of a category in the terminal; the name is always there too.
+#: Colour of a category in the terminal, legible on dark and on light; the name is always there too.
 COLORS: Final = dict(
     zip(
         CATEGORIES,
         (
-            "bright_blue", "magenta", "green", "cyan", "yellow", "red", "bright_magenta",
-            "bright_green", "bright_cyan", "white", "bright_yellow", "bright_black",
+            "color(33)", "color(160)", "color(34)", "color(37)", "color(136)", "color(98)", "color(162)",
+            "color(64)", "color(166)", "default", "color(31)", "color(244)",
         ),
         strict=True,
     )
@@ -39,7 +41,7 @@ def write_jsonl(policies: Iterable[LabeledPolicy], stream: IO[str]) -> None:
     ----------
     policies : iterable of LabeledPolicy
     stream : text stream
-        Keys: doc, index, kind, start, end, heading, text, primary, labels, scores.
+        Keys: doc, index, kind, start, end, heading, text, primary, labels, scores, needs_review.
     """
     for policy in policies:
         for record in policy.to_records():
@@ -116,6 +118,8 @@ def make_console(stream: IO[str]) -> Console:
 def print_table(policies: Sequence[LabeledPolicy], console: Console) -> None:
     """Print a policy as a table for people: a row a clause, then the sum of each category.
 
+    A question mark stands where the model is not sure; narrow terminals get codes in place of names.
+
     Parameters
     ----------
     policies : sequence of LabeledPolicy
@@ -132,15 +136,19 @@ def print_table(policies: Sequence[LabeledPolicy], console: Console) -> None:
             expand=True, pad_edge=False, box=None, header_style="bold",
         )  # fmt: skip
         table.add_column("#", justify="right", style="dim", no_wrap=True)
-        table.add_column("category", width=min(34, max(20, console.width // 4)))
-        table.add_column("p", justify="right", no_wrap=True)
+        narrow = console.width < _NARROW
+        table.add_column("category", width=None if narrow else min(34, max(20, console.width // 4)))
+        table.add_column("p", no_wrap=True)
         table.add_column("clause", ratio=1, overflow="fold")
         for clause in policy.clauses:
-            labels = Text("\n").join(Text(name, style=COLORS[name]) for name in clause.labels)
+            labels = Text("\n").join(
+                Text(CODE_OF[name] if narrow else name, style=COLORS[name]) for name in clause.labels
+            )
             text = Text(printable(clause.text), style="bold" if clause.kind == "heading" else "")
             if clause.kind == "item":
                 text = Text("• ") + text
-            table.add_row(str(clause.index), labels, f"{clause.scores[clause.primary]:.2f}", text)
+            sure = f"{clause.scores[clause.primary]:.2f}{'?' if clause.needs_review else ''}"
+            table.add_row(str(clause.index), labels, sure, text)
         console.print(table)
         console.print(_summary(policy))
 
@@ -168,7 +176,7 @@ def _summary(policy: LabeledPolicy) -> Any:
     line = Text("\n")
     for name, count in sorted(counts.items(), key=lambda pair: -pair[1]):
         if count:
-            line.append(f"{count:5d}  ").append(name + "\n", style=COLORS[name])
+            line.append(f"{count:5d}  ").append(f"{CODE_OF[name]:3} {name}\n", style=COLORS[name])
     absent = [name for name, count in counts.items() if not count]
     if absent:
         line.append("   no clause on: " + ", ".join(absent) + "\n", style="dim")
@@ -176,4 +184,4 @@ def _summary(policy: LabeledPolicy) -> Any:
 
 
 def _defuse(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if _FORMULA.match(cell) else cell

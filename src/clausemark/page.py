@@ -27,11 +27,6 @@ from clausemark.taxonomy import CODE_OF, CODES
 if TYPE_CHECKING:
     from clausemark.predict import LabeledClause, LabeledPolicy
 
-#: A clause is uncertain where its best score is below the one, or leads the best category that was not
-#: given by less than the other.
-UNCERTAIN_BELOW: Final = 0.5
-UNCERTAIN_MARGIN: Final = 0.15
-
 #: Colours of a category: (tint behind text, ink on the tint, mark in the strip), light then dark.
 #: Evenly lit in OKLCH, so that no category shouts; ink on tint has a contrast of at least 6 : 1.
 PALETTE: Final[dict[str, tuple[str, str, str, str, str, str]]] = {
@@ -49,24 +44,33 @@ PALETTE: Final[dict[str, tuple[str, str, str, str, str, str]]] = {
     "PNC": ("#eaedf1", "#54585f", "#96989c", "#252729", "#afb1b5", "#67696c"),
 }
 
-#: Words that open what readers look for most, across categories: ready-made searches.
+#: What readers look for most, across categories: ready-made searches, and the categories whose clauses
+#: are likely to tell, which come first among the matches.
 QUESTIONS: Final = (
-    ("Sale of data", "sell | sells | selling | sale | sold | rent"),
-    ("How long it is kept", "retain | retention | keep | kept | store | stored | months | years"),
-    ("Deletion", "delet | eras | remov | close your account"),
-    ("Children", "child | minor | under 13 | under 16 | parent"),
-    ("Location", "location | geoloc | gps | geograph"),
+    ("Sale of data", "sell | sale | sold | rent", "TPS"),
+    (
+        "How long it is kept",
+        "retain | retention | keep | kept | be stored | are stored | as long as | months | years",
+        "DR",
+    ),
+    ("Deletion", "delete | erase | remove | removal | close your account", "UAE DR"),
+    ("Children", "children | minor | under 13 | under 16 | parent", "ISA"),
+    ("Location", "location | geoloc | gps | geograph", "FPC TPS"),
 )
 
 #: Categories without a practice of their own stand last in the summary.
 _GENERIC: Final = ("IG", "PNC")
 #: Clauses quoted for a category in the summary, and characters of a quotation.
 _QUOTES: Final = 8
-_QUOTE_CHARS: Final = 420
+_QUOTE_CHARS: Final = 240
 
 #: Control characters but white space, bidirectional embeddings, overrides and isolates, and lone
 #: surrogates: they reorder or hide the text around them, or cannot be written at all.
 _UNSEEN: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+#: A clause that leans on the one before it, and tells little by itself.
+_LEANING: Final = re.compile(
+    r"(?:in such|this|these|those|such|however|they|it|he|she|for example|similarly)\b", re.I
+)
 _BLANK_LINE: Final = re.compile(r"\n[^\S\n]*\n|\r[^\S\r\n]*\r")
 _SUBNUMBER: Final = re.compile(r"\s*(?:\d{1,3}|[A-Z])\.\d{1,3}\b")
 _LETTERS: Final = "abcdefghijkl"
@@ -139,7 +143,6 @@ def render_page(
     data = {
         "codes": list(CODES),
         "names": list(CODES.values()),
-        "uncertain": [UNCERTAIN_BELOW, UNCERTAIN_MARGIN],
         "thresholds": [thresholds[name] for name in CODES.values()] if thresholds else None,
         "explanations": {
             str(index): [[show(word), round(weight, 3)] for word, weight in words]
@@ -168,24 +171,6 @@ def render_fragment(policy: LabeledPolicy) -> str:
     name = "cm-" + hashlib.sha256(style.encode()).hexdigest()[:8]
     template = environment().get_template("fragment.html")
     return template.render(style=style.replace(".cm", f".{name}"), root=name, **_view(policy))
-
-
-def is_uncertain(clause: LabeledClause) -> bool:
-    """Tell whether a clause deserves a second look.
-
-    Parameters
-    ----------
-    clause : LabeledClause
-
-    Returns
-    -------
-    bool
-        True where the primary category scores below `UNCERTAIN_BELOW`, or leads the best of those
-        that were not given by less than `UNCERTAIN_MARGIN`.
-    """
-    best = clause.scores[clause.primary]
-    rival = max((s for name, s in clause.scores.items() if name not in clause.labels), default=0.0)
-    return best < UNCERTAIN_BELOW or best - rival < UNCERTAIN_MARGIN
 
 
 def show(text: str) -> str:
@@ -302,7 +287,7 @@ def mark(clause: LabeledClause) -> Mark:
         CODE_OF[clause.primary],
         " ".join(CODE_OF[name] for name in clause.labels),
         "".join(f"{letter}{score}" for letter, score in scores if score),
-        is_uncertain(clause),
+        clause.needs_review,
     )
 
 
@@ -311,12 +296,15 @@ def _categories(policy: LabeledPolicy, marks: Sequence[Mark]) -> list[_Category]
     found = []
     for code, name in CODES.items():
         given = [clause for clause in policy.clauses if name in clause.labels]
-        # A heading or the lead-in of a list says little by itself, however sure its label is.
+        # A heading, an item or the lead-in of a list says little by itself, however sure its label is.
         given.sort(
             key=lambda c: (
                 c.primary != name,
                 marks[c.index].uncertain,
-                c.kind == "heading" or len(c.text) < 25 or c.text.rstrip().endswith(":"),
+                c.kind != "sentence" or len(c.text) < 25 or c.text.rstrip().endswith(":"),
+                len(c.text) > _QUOTE_CHARS,  # a whole sentence tells more than the beginning of one
+                _LEANING.match(c.text) is not None,
+                len(c.labels),
                 -round(c.scores[name], 2),
                 c.index,
             )

@@ -26,24 +26,25 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from clausemark import __version__
-from clausemark.clauses import ClauseKind
+from clausemark.clauses import Clause, ClauseKind
 from clausemark.documents import Document
 from clausemark.errors import InputError
-from clausemark.page import UNCERTAIN_BELOW, UNCERTAIN_MARGIN, render_page, render_template, show, source_name
-from clausemark.predict import LabeledClause, LabeledPolicy
+from clausemark.page import render_page, render_template, show, source_name
+from clausemark.predict import LabeledClause, LabeledPolicy, Labeler
 from clausemark.taxonomy import CATEGORIES, CODE_OF
 
-__all__ = ["CrawlReport", "ErrorCount", "Listed", "read_crawl", "write_report"]
+__all__ = ["CrawlReport", "ErrorCount", "Listed", "labeled_by", "read_crawl", "write_report"]
 
 #: Columns that the report needs, and their types.
 _CLAUSES: Final[dict[str, pa.DataType]] = {
     "doc": pa.string(),
     "primary": pa.string(),
     "labels": pa.list_(pa.string()),
-    **{name: pa.float32() for name in CATEGORIES},
+    "needs_review": pa.bool_(),
 }
 _READING: Final[dict[str, pa.DataType]] = {
     **_CLAUSES,
+    **{name: pa.float32() for name in CATEGORIES},
     "start": pa.int32(),
     "end": pa.int32(),
     "kind": pa.string(),
@@ -82,6 +83,12 @@ _ENOUGH: Final = 30
 _LONGEST: Final = 200_000
 #: Edges of the bars of lengths, in words.
 _LENGTHS: Final = (0, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
+#: How the sentences of a paragraph end.
+_STOPS: Final = frozenset(".!?…:;,)\"'”’»]")
+#: Most clauses of a paragraph, as `clausemark.clauses` has it.
+_PARAGRAPH: Final = 40
+#: Scores that differ by less are those of the same clause in the same context.
+_SAME: Final = 1e-3
 #: Bars of the shares of uncertain clauses.
 _SHARES: Final = 20
 
@@ -152,7 +159,7 @@ class CrawlReport:
     policies : int
         Policies with at least one clause.
     clauses, uncertain : int
-        Their clauses, and those that deserve a second look (`clausemark.page.is_uncertain`).
+        Their clauses, and those that need a review.
     categories : dict of str to dict
         Category -> clauses that have it, primary (of which as the primary one), uncertain (of which
         uncertain), policies that have it, and lacking: policies that do not.
@@ -233,7 +240,9 @@ def read_crawl(folder: str | Path) -> CrawlReport:
     return _read(_Dataset(Path(folder)))[0]
 
 
-def write_report(folder: str | Path, out: str | Path | None = None) -> list[Path]:
+def write_report(
+    folder: str | Path, out: str | Path | None = None, labeler: Labeler | None = None
+) -> list[Path]:
     """Write the report of a crawl as a page, and a reading view of each outlier beside it.
 
     Parameters
@@ -242,6 +251,9 @@ def write_report(folder: str | Path, out: str | Path | None = None) -> list[Path
         As for `read_crawl`.
     out : str or pathlib.Path, optional
         Folder for the pages; ``report`` within `folder` by default.
+    labeler : Labeler, optional
+        Who labeled the crawl (`labeled_by`): reading views then have thresholds, and the words that
+        made each label.
 
     Returns
     -------
@@ -268,12 +280,38 @@ def write_report(folder: str | Path, out: str | Path | None = None) -> list[Path
                     continue
                 written[listed.page] = out / listed.page
                 policy = dataset.policy(places[listed.doc], listed)
-                written[listed.page].write_text(render_page(policy), encoding="utf-8", newline="")
+                view = render_page(
+                    policy,
+                    thresholds=labeler.thresholds if labeler else None,
+                    explanations=_reasons(labeler, policy) if labeler else None,
+                )
+                written[listed.page].write_text(view, encoding="utf-8", newline="")
         index = out / "index.html"
         index.write_text(render_report(report), encoding="utf-8", newline="")
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=error.filename or out) from None
     return [index, *written.values()]
+
+
+def labeled_by(folder: str | Path, labeler: Labeler) -> bool:
+    """Tell whether it was this model that labeled a crawl.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        As for `read_crawl`.
+    labeler : Labeler
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    InputError
+        As `read_crawl`.
+    """
+    return _Dataset(Path(folder)).manifest().get("model") == labeler.model.digest
 
 
 def render_report(report: CrawlReport) -> str:
@@ -408,7 +446,7 @@ def _policy(records: Sequence[Mapping[str, Any]], listed: Listed) -> LabeledPoli
     size = end = 0
     for index, record in enumerate(records):
         if text:
-            far = (record["start"] or 0) - end > 1
+            far = (record["start"] or 0) - end > 1 or text[-1][-1:] not in _STOPS
             text.append(" " if not far else "\n• " if record["kind"] == "item" else "\n\n")
             size += len(text[-1])
         words = record["text"] or ""
@@ -418,10 +456,45 @@ def _policy(records: Sequence[Mapping[str, Any]], listed: Listed) -> LabeledPoli
         kind: ClauseKind = record["kind"] if record["kind"] in get_args(ClauseKind) else "sentence"
         start, heading = size, record["heading"] or ""
         size, end = size + len(words), record["end"] or 0
-        clauses.append(LabeledClause(index, kind, start, size, heading, words, labels[0], labels, scores))
+        clauses.append(
+            LabeledClause(
+                index,
+                kind,
+                start,
+                size,
+                heading,
+                words,
+                labels[0],
+                labels,
+                scores,
+                bool(record["needs_review"]),
+            )
+        )
     source = listed.url or listed.doc
     document = Document("".join(text), (), source=source, title=listed.title, language=listed.language)
     return LabeledPolicy(document, tuple(clauses))
+
+
+def _reasons(labeler: Labeler, policy: LabeledPolicy) -> dict[int, list[tuple[str, float]]]:
+    """Explain a policy that was read back, where the model comes to the scores that the dataset has.
+
+    Paragraphs are found again by what lies between clauses; where that goes wrong, the model reads
+    another context, and its reasons would not be those of the label.
+    """
+    from clausemark.explain import reasons
+
+    clauses: list[Clause] = []
+    number, first, listed = -1, 0, False
+    for index, clause in enumerate(policy.clauses):
+        joined = index and policy.document.text[clauses[-1].end : clause.start] == " "
+        if not (joined or (listed and clause.kind == "item")) or index - first >= _PARAGRAPH:
+            number, first = number + 1, index
+        clauses.append(Clause(clause.text, clause.kind, clause.start, clause.end, number))
+        listed = clause.kind == "item" or (clause.kind == "sentence" and clause.text[-1:] not in ".!?")
+    stored = np.array([list(clause.scores.values()) for clause in policy.clauses])
+    same = np.abs(labeler.probabilities(clauses) - stored).max(axis=1) < _SAME
+    found = reasons(labeler, policy, clauses=clauses)
+    return {index: words for index, words in found.items() if same[index]}
 
 
 # Adding up ----------------------------------------------------------------------------------------
@@ -509,11 +582,7 @@ def _measure(batch: pa.RecordBatch) -> NDArray[np.int32]:
     given = np.zeros((_COUNT, len(rows)), dtype=np.int32)
     given[_codes(batch["labels"].flatten()), pc.list_parent_indices(batch["labels"])] = 1
     given[primary, rows] = 1
-    scores = np.stack([pc.fill_null(batch[name], 0.0).to_numpy() for name in CATEGORIES])
-    best = scores[primary, rows]
-    rival = np.where(given == 1, 0, scores).max(axis=0)
-    # As `clausemark.page.is_uncertain` has it.
-    unsure = ((best < UNCERTAIN_BELOW) | (best - rival < UNCERTAIN_MARGIN)).astype(np.int32)
+    unsure = pc.fill_null(batch["needs_review"], False).to_numpy(zero_copy_only=False).astype(np.int32)
     return np.vstack([np.ones_like(unsure), unsure, given, given * unsure, _indicators(primary)])
 
 
@@ -826,8 +895,6 @@ def _view(report: CrawlReport) -> dict[str, Any]:
         "source": source_name,
         "complete": report.manifest.get("complete", True) is not False,
         "model": show(str(_inner(report.manifest, "model")))[:12],
-        "uncertain_below": UNCERTAIN_BELOW,
-        "uncertain_margin": UNCERTAIN_MARGIN,
         "version": __version__,
     }
 

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 from clausemark.clauses import Clause
 from clausemark.context import (
-    FIELDS,
     INTRODUCTIONS,
     Surroundings,
     columns,
@@ -34,8 +33,6 @@ from clausemark.context import (
     shapes,
     surroundings,
 )
-from clausemark.context import _ranges as ranges_of
-from clausemark.context import _rows as rows_of
 from clausemark.model import SHORTEST, TOKEN, Block, Model
 from clausemark.taxonomy import CATEGORIES
 
@@ -57,8 +54,9 @@ _DAMPED: Final = np.concatenate([[0], 1 + np.log(np.arange(1, 1024))])
 _NO_VALUES: Final = np.empty(0, np.float32)
 
 #: Fields that are means of several clauses, and those of one, `INTRODUCTIONS` first.
-MEANS: Final = tuple(ranges_of(nothing_around(0)))
-SINGLE: Final = (*INTRODUCTIONS, *(name for name in FIELDS if name not in (*INTRODUCTIONS, *MEANS)))
+MEANS: Final = tuple(nothing_around(0).groups)
+SINGLE: Final = (*INTRODUCTIONS, *(name for name in nothing_around(0).singles if name not in INTRODUCTIONS))
+_PARAGRAPH: Final = MEANS.index("paragraph")
 
 #: Where a word's record has what, after its number of characters; where its characters begin.
 _TOKENS: Final = np.uint32(1)
@@ -144,6 +142,7 @@ class Maps(NamedTuple):
 
     said: Floats  # (n_said, n_fields * n_classes)
     told: Floats  # (n_classes, n_introductions * n_classes)
+    strongest: Floats  # (n_said, n_classes)
     shapes: Floats  # (n_shapes + 1, n_classes): the last row is the intercept
     alone: Floats  # (n_said + 1, n_classes)
 
@@ -157,7 +156,7 @@ _BOOL = types.boolean
 _TRIE = types.NamedTuple((types.int64, _U64S), Trie)
 _TERMS = types.NamedTuple((_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32, _I32, _F64), Terms)
 _WORDS = types.NamedTuple((_I64, _U64, _U32, _F32), Words)
-_MAPS = types.NamedUniTuple(_F32S, 4, Maps)
+_MAPS = types.NamedUniTuple(_F32S, 5, Maps)
 
 
 def _compiled(signature: Any) -> Callable[[Any], Any]:
@@ -494,6 +493,8 @@ def _combine(  # type: ignore[no-untyped-def]
                 parts[i, j] += scores[i, said + k] * maps.told[k, j]
         for j in range(sums.shape[1]):
             sums[i + 1, j] = sums[i, j] + parts[i, start + j]
+    begin, end = int64(0), int64(0)
+    highest, best = np.empty(said, dtype=np.float32), np.zeros(classes, dtype=np.float32)
     for i in range(count):
         if alone[i]:
             for j in range(classes):
@@ -508,16 +509,30 @@ def _combine(  # type: ignore[no-untyped-def]
             if shapes[i, k] != 0:
                 for j in range(classes):
                     out[i, j] += shapes[i, k] * maps.shapes[k, j]
+        if begin != first[_PARAGRAPH, i] or end != last[_PARAGRAPH, i] + 1:
+            begin, end = first[_PARAGRAPH, i], last[_PARAGRAPH, i] + 1
+            for k in range(said):
+                highest[k] = scores[begin, k]
+            for row in range(begin + 1, end):
+                for k in range(said):
+                    highest[k] = max(highest[k], scores[row, k])
+            for j in range(classes):
+                best[j] = 0
+            for k in range(said):
+                for j in range(classes):
+                    best[j] += highest[k] * maps.strongest[k, j]
+        for j in range(classes):
+            out[i, j] += best[j]
         for field in range(len(rows)):
             row, at = rows[field, i], field * classes
             if row >= 0:
                 for j in range(classes):
                     out[i, j] += parts[row, at + j]
         for field in range(len(first)):
-            begin, end, own, at = first[field, i], last[field, i] + 1, without[field, i], field * classes
-            share = 1 / max(end - begin - own, 1) if end - begin > own else 0.0
+            low, high, own, at = first[field, i], last[field, i] + 1, without[field, i], field * classes
+            share = 1 / max(high - low - own, 1) if high - low > own else 0.0
             for j in range(classes):
-                total = sums[end, at + j] - sums[begin, at + j] - own * parts[i, start + at + j]
+                total = sums[high, at + j] - sums[low, at + j] - own * parts[i, start + at + j]
                 out[i, j] += float32(share * total)
 
 
@@ -611,11 +626,10 @@ class Scorer:
         """
         around = surroundings(clauses) if around is None else around
         scores, maps = self.say([clause.text for clause in clauses]), self._maps
-        rows, means = rows_of(around), ranges_of(around)
         found = np.empty((len(clauses), maps.alone.shape[1]), np.float32)
         _combine(
-            scores, maps, np.stack([rows[name] for name in SINGLE]),
-            *map(np.stack, zip(*(means[name] for name in MEANS), strict=True)),
+            scores, maps, np.stack([around.singles[name] for name in SINGLE]),
+            *map(np.stack, zip(*(around.groups[name] for name in MEANS), strict=True)),
             shapes(around), around.alone, found,
         )  # fmt: skip
         return found
@@ -736,6 +750,7 @@ def _lay_out(model: Model) -> Maps:
             for found in (
                 np.hstack([part[name] for name in (*SINGLE, *MEANS)]),
                 np.hstack([part[f"{name} announces"] for name in INTRODUCTIONS]),
+                part["strongest"],
                 model.context[at["shape"].start :],
                 model.alone,
             )

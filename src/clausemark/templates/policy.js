@@ -10,11 +10,16 @@
   const given = clauses.map((clause) => clause.dataset.l.split(" "));
   const unsure = clauses.map((clause) => clause.classList.contains("u"));
   const everything = clauses.map((_, i) => i);
-  const uncertain = everything.filter((i) => unsure[i]);
+  // The least certain first: there may be many, and a reader's time is short.
+  const best = clauses.map((clause) => Math.max(...scores(clause).values()));
+  const uncertain = everything.filter((i) => unsure[i]).sort((a, b) => best[a] - best[b]);
   const rows = new Map($$(".categories li").map((row) => [row.dataset.code, row]));
   const present = data.codes.filter((code) => given.some((codes) => codes.includes(code)));
   const members = new Map(present.map((code) => [code, everything.filter((i) => given[i].includes(code))]));
   const shown = new Set(present);
+  const names = new Map(data.codes.map((code, place) => [code, data.names[place]]));
+
+  const over = matchMedia("(max-width: 76rem)"); // the scores lie over the text
 
   let current = -1; // the clause whose scores are shown
   let chosen = null; // the category that the arrows walk through
@@ -50,6 +55,7 @@
     clause.tabIndex = 0;
     describe(i);
     if (scroll) clause.scrollIntoView({ block: clause.getBoundingClientRect().height > innerHeight * 0.6 ? "start" : "center" });
+    else if (over.matches) clause.scrollIntoView({ block: "nearest" });
     if (focus) clause.focus({ preventScroll: true });
     progress();
     view();
@@ -81,6 +87,14 @@
     if (i >= 0) show(i);
   }
 
+  let doubted = -1;
+  function doubtful(step) {
+    const size = uncertain.length;
+    if (!size) return;
+    doubted = (Math.max(doubted, step > 0 ? -1 : 0) + step + size) % size;
+    show(uncertain[doubted]);
+  }
+
   const steps = (step) => walk(chosen ? members.get(chosen) : everything, step);
 
   // Categories --------------------------------------------------------------------------------------
@@ -105,7 +119,7 @@
     }
     const list = members.get(chosen);
     const at = list.indexOf(current);
-    const name = data.names[data.codes.indexOf(chosen)];
+    const name = names.get(chosen);
     $("#step-name").textContent = at < 0 ? `${name}, ${list.length}` : `${name}, ${at + 1} of ${list.length}`;
     label.textContent = `${chosen} ${at < 0 ? "" : `${at + 1} of `}${list.length}`;
     $("[data-do=only]").setAttribute("aria-pressed", String(alone()));
@@ -115,8 +129,9 @@
     for (const [code, row] of rows) $("input", row).checked = shown.has(code) || !members.has(code);
     for (const i of everything) {
       const visible = given[i].filter((code) => shown.has(code));
-      clauses[i].className = (visible[0] || "off") + (unsure[i] ? " u" : "") + (i === current ? " on" : "") + (fallback.has(i) ? " hit" : "");
-      clauses[i].dataset.l = visible.join(" ");
+      const looks = (visible[0] || "off") + (unsure[i] ? " u" : "") + (i === current ? " on" : "") + (fallback.has(i) ? " hit" : "");
+      if (clauses[i].className !== looks) clauses[i].className = looks;
+      if (clauses[i].dataset.l !== visible.join(" ")) clauses[i].dataset.l = visible.join(" ");
     }
     progress();
     draw();
@@ -147,7 +162,7 @@
     for (const [, letter, value] of clause.dataset.s.matchAll(/([a-l])(\d+)/g)) {
       found.set(data.codes[letter.charCodeAt(0) - 97], Number(value) / 100);
     }
-    return [...found].sort((a, b) => b[1] - a[1]);
+    return found;
   }
 
   function heading(i) {
@@ -160,15 +175,10 @@
     $("#where").textContent = `Clause ${i + 1} of ${clauses.length}`;
     const above = heading(i);
     $("#under").textContent = above >= 0 && above !== i ? clauses[above].textContent.slice(0, 120) : "";
-    const ranked = scores(clause);
-    const doubt = $("#doubt");
-    doubt.hidden = !unsure[i];
-    if (unsure[i]) {
-      doubt.textContent =
-        ranked[0][1] < data.uncertain[0]
-          ? `Uncertain: no score reaches ${data.uncertain[0].toFixed(2)}.`
-          : `Uncertain: a category that was not given scores less than ${data.uncertain[1].toFixed(2)} below.`;
-    }
+    const ranked = [...scores(clause)].sort((a, b) => b[1] - a[1]);
+    const rank = uncertain.indexOf(i) + 1;
+    $("#doubt").hidden = !rank;
+    $("#doubt").textContent = `The model is not sure of ${names.get(ranked[0][0])}: ${rank} of ${uncertain.length} such clauses, the least sure first.`;
     const body = $("#scores");
     body.textContent = "";
     let left = 0;
@@ -181,7 +191,7 @@
       const row = make("tr", given[i].includes(code) ? `given ${code}` : code);
       const name = make("th");
       name.scope = "row";
-      name.title = data.names[place];
+      name.title = names.get(code);
       name.append(make("span", `chip ${code}`, code));
       const cell = make("td");
       const meter = make("div", "meter");
@@ -220,23 +230,33 @@
   const highlights = window.CSS && CSS.highlights && window.Highlight;
   const fallback = new Set(); // clauses to mark whole where the browser cannot mark words
 
+  let likely = []; // categories whose clauses come first
+
+  // A pattern for words that begin so, and for other forms of the word: "deletion" finds "deleted".
+  function forms(word) {
+    const escape = (text) => text.replace(/[.*+?^${}()|[\]\\\/-]/g, "\\$&").replace(/\s+/g, "\\s+");
+    const [, stem, ending] = /^(.{4,}?)(ies|y|ions?|ings?|ed|es|e|s)$/iu.exec(word) || [];
+    if (!stem) return escape(word);
+    const endings = /y|ies/i.test(ending) ? "y|ies" : "ions?|ings?|ed|es?|s|";
+    return `${escape(word)}|${escape(stem)}(?:${endings})(?![\\p{L}\\p{N}])`;
+  }
+
   function search() {
     const words = box.value.split("|").map((word) => word.trim()).filter(Boolean);
+    const places = new Map();
     hits = [];
     hit = -1;
     if (highlights) CSS.highlights.delete("found");
     for (const i of fallback) clauses[i].classList.remove("hit");
     fallback.clear();
     if (words.length) {
-      const escaped = words.map((word) => word.replace(/[.*+?^${}()|[\]\\\/-]/g, "\\$&").replace(/\s+/g, "\\s+"));
-      const pattern = new RegExp(`(?<![\\p{L}\\p{N}])(?:${escaped.join("|")})`, "giu");
+      const pattern = new RegExp(`(?<![\\p{L}\\p{N}])(?:${words.map(forms).join("|")})[\\p{L}\\p{N}]*`, "giu");
       const ranges = [];
       for (const i of everything) {
         const node = clauses[i].firstChild;
         if (!node) continue;
-        let count = 0;
         for (const match of node.data.matchAll(pattern)) {
-          count += 1;
+          if (!places.has(i)) places.set(i, match);
           if (highlights && ranges.length < 5000) {
             const range = new Range();
             range.setStart(node, match.index);
@@ -244,29 +264,61 @@
             ranges.push(range);
           }
         }
-        if (count) hits.push(i);
       }
+      const answers = (i) => given[i].filter((code) => likely.includes(code)).map((code) => scores(clauses[i]).get(code));
+      const rank = new Map([...places.keys()].map((i) => [i, Math.max(0, ...answers(i))]));
+      hits = [...rank.keys()].sort((a, b) => rank.get(b) - rank.get(a));
       if (highlights) CSS.highlights.set("found", new Highlight(...ranges));
       else for (const i of hits) fallback.add(i), clauses[i].classList.add("hit");
     }
+    list(places);
     report();
     draw();
   }
 
+  function list(places) {
+    $("#results").hidden = !hits.length;
+    $("#results").replaceChildren(...hits.slice(0, 100).map((i) => {
+      const { 0: word, index, input } = places.get(i);
+      const start = index > 50 ? input.indexOf(" ", index - 50) + 1 || index : 0;
+      const button = make("button");
+      button.type = "button";
+      button.dataset.hit = i;
+      const code = given[i].find((found) => likely.includes(found)) || given[i][0];
+      const rest = input.slice(index + word.length);
+      const after = rest.length > 90 ? `${rest.slice(0, 90).replace(/\s+\S*$/, "")} …` : rest;
+      const before = `${start ? "… " : ""}${input.slice(Math.min(start, index), index)}`;
+      button.append(make("span", `chip ${code}`, unsure[i] ? `${code}?` : code), ` ${before}`, make("mark", "", word), after);
+      const item = make("li");
+      item.append(button);
+      return item;
+    }));
+  }
+
   function report() {
+    const missed = likely.length && !hits.some((i) => given[i].some((code) => likely.includes(code)));
+    for (const button of $$("#results button")) {
+      const here = Number(button.dataset.hit) === hits[hit];
+      button.setAttribute("aria-current", String(here));
+      if (here) button.scrollIntoView({ block: "nearest" });
+    }
     $(".hop").hidden = !hits.length;
     $("#found").textContent = !box.value.trim()
       ? ""
       : !hits.length
         ? "not in this policy"
         : hit < 0
-          ? `in ${hits.length} clause${hits.length > 1 ? "s" : ""}`
+          ? `in ${hits.length} clause${hits.length > 1 ? "s" : ""}${missed ? `, none on ${likely.map((code) => names.get(code)).join(" or ")}` : ""}`
           : `${hit + 1} of ${hits.length}`;
   }
 
   function hop(step) {
     if (!hits.length) return;
-    hit = hit < 0 ? (step > 0 ? 0 : hits.length - 1) : (hit + step + hits.length) % hits.length;
+    jump(hit < 0 ? (step > 0 ? 0 : hits.length - 1) : (hit + step + hits.length) % hits.length);
+  }
+
+  function jump(to) {
+    hit = to;
     const panelOpen = $("#panel").classList.contains("open");
     show(hits[hit], { focus: false });
     if (panelOpen) release();
@@ -276,6 +328,7 @@
   let waiting = 0;
   box.addEventListener("input", () => {
     clearTimeout(waiting);
+    likely = [];
     waiting = setTimeout(search, 80);
   });
   box.addEventListener("keydown", (event) => {
@@ -377,7 +430,7 @@
     next: () => steps(1),
     back: () => steps(-1),
     only: () => (alone() ? display(present) : chosen && only(chosen)),
-    uncertain: () => walk(uncertain, 1),
+    uncertain: () => doubtful(1),
     help: () => $("#help").showModal(),
     close: release,
     panel: () => {
@@ -392,9 +445,10 @@
     if (button && button.dataset.do) return actions[button.dataset.do]();
     if (button && button.dataset.words) {
       box.value = button.dataset.words;
-      search();
-      return hop(1);
+      likely = button.dataset.codes.split(" ");
+      return search();
     }
+    if (button && button.dataset.hit) return jump(hits.indexOf(Number(button.dataset.hit)));
     if (button && button.dataset.only) {
       only(button.dataset.only);
       return show(members.get(chosen)[0]);
@@ -441,8 +495,8 @@
     c: () => present.length && turn(1),
     C: () => present.length && turn(-1),
     o: actions.only,
-    u: () => walk(uncertain, 1),
-    U: () => walk(uncertain, -1),
+    u: () => doubtful(1),
+    U: () => doubtful(-1),
     s: () => {
       release();
       scrollTo(0, 0);
