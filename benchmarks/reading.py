@@ -64,9 +64,11 @@ def main() -> None:
         "HTML to clauses": (read, pages),
     }
     best = dict.fromkeys(stages, float("inf"))
-    for _ in range(given.rounds):
+    for number in range(given.rounds + 1):
         for name, (stage, inputs) in stages.items():
-            best[name] = min(best[name], seconds(stage, inputs))
+            spent = seconds(stage, inputs)
+            if number:  # the first round loads what is compiled
+                best[name] = min(best[name], spent)
     best["walk, text"] = best["parse, walk, text"] - best["bare HTML parse, of UTF-8"]
 
     html, text = sum(map(len, pages)) / 1e6, sum(len(document.text) for document in documents) / 1e6

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from clausemark import clauses as module
 from clausemark.clauses import MAX_CHARS, Clause, contexts, segment, split_sentences
 from clausemark.documents import Document, parse_document
+from clausemark.documents.lines import BULLETS
 from clausemark.errors import InputError
+from clausemark.stops import find_stops
 
 # What clauses need not hold: white space, and the marks that open list items.
 BULLET = r"[•◦▪▫‣⁃●○■□◆◇➢➤►▶✓✔❖·∙*+–—‐‑−-]|o(?=\s)"
@@ -243,13 +245,23 @@ ENDS = ("data.", "viii.", "Approx.", "approx.", "gmbh.", "GmbH.", "The", "Acme")
 @given(st.lists(st.sampled_from((*WORDS, *ENDS)), max_size=30))
 def test_the_short_way_to_sure_stops_gives_the_same_sentences(words: list[str]) -> None:
     text = " ".join(words)
-    short = split_sentences(text)
-    slow = re.compile(module._END.pattern.replace("(?<=[a-z]{4}", "(?!)(?<=[a-z]{4}"))
-    assert slow.pattern != module._END.pattern
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_END", slow)
-        patch.setattr(module, "_FULL_STOP", slow)
-        assert split_sentences(text) == short
+    short = find_stops(text)
+    long = short._replace(sure=[0] * len(short.sure))
+    found = module._sentences(text, 0, len(text), short)
+    assert module._sentences(text, 0, len(text), long) == found
+    assert split_sentences(f"No. {text} No", 4, 4 + len(text)) == [
+        (start + 4, end + 4) for start, end in found
+    ]
+
+
+@settings(deadline=None)
+@given(policy_texts() | st.text(st.sampled_from('a. !?…"”)\n\u2028\u00a0•\x1cB')))
+def test_stops_and_bullets_are_those_that_white_space_is_next_to(text: str) -> None:
+    stops = find_stops(text)
+    expected = [m.span() for m in re.finditer(r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s)", text)]
+    assert list(zip(stops.begins, stops.ends, strict=True))[:-1] == expected
+    assert stops.bullets[:-1] == [m.end() - 1 for m in re.finditer(rf"\s[{BULLETS}]", text)]
+    assert len(stops.sure) == len(expected)
 
 
 def test_text_without_capitals_has_sentences_too() -> None:
@@ -495,6 +507,15 @@ def seconds(run: Callable[[], object]) -> float:
         pytest.param("html", lambda n: "<table><tr>" + "<td>x" * n, id="cells"),
         pytest.param("html", lambda n: "<div>" * 400 + "<p>x</p>" * n, id="deep"),
         pytest.param("html", lambda n: "<p>" + "a < " * 20 * n, id="stray <"),
+        pytest.param("html", lambda n: "<p>x" + "<!-- <p> -->y" * n, id="comments"),
+        pytest.param("html", lambda n: "<p>x" + "<script>a</b</script>" * n, id="scripts"),
+        pytest.param("html", lambda n: "<p>x<script>" + "<!-- <script>" * n, id="a script without end"),
+        pytest.param(
+            "html", lambda n: "<p>x" + "<svg><style>&lt;</style></svg>y" * n, id="styles in drawings"
+        ),
+        pytest.param("html", lambda n: "<p>x" + "<xmp></p></xmp>" * n, id="text as it is"),
+        pytest.param("html", lambda n: "<p>x" + "<i title='" + "a-b " * 20 * n + "'>y", id="a long value"),
+        pytest.param("html", lambda n: "<div class='" + "cookie-" * 20 * n + "'>y", id="a long class"),
         pytest.param("markdown", lambda n: "[" * n, id="brackets"),
         pytest.param("markdown", lambda n: "**a* " * n, id="stars"),
     ],

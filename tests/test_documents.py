@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from selectolax.lexbor import LexborHTMLParser
 
 from clausemark.documents import Document, decode, parse_document, read_document
 from clausemark.errors import InputError
@@ -152,9 +156,104 @@ def test_furniture_is_left_out_only_if_it_holds_less_prose_than_the_rest() -> No
     ]
 
 
-def test_the_parser_knows_all_elements_that_mean_something() -> None:
-    from selectolax.lexbor import LexborHTMLParser
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "<svg><style>&lt;/svg&gt;</style><g>no</g></svg>",
+        "<template><svg><style>&lt;/svg&gt;&lt;/template&gt;</style></svg>no</template>",
+        "<math><style><![CDATA[</style></math>no]]></style></math>",
+        "<script><!-- <script></script><p>no</p> --></script>",
+        "<script>document.write('<p>no</p><!--')</script>",
+        "<style><!-- <style></style>",
+        "<object><object>no</object>no</object>",
+        "<!-- > <p>no</p> --><!-><!--->",
+        "<iframe><p>no</p></iframe><textarea><p>no</textarea><title><p>no</title>",
+    ],
+)
+def test_what_looks_like_tags_is_told_from_them(odd: str) -> None:
+    assert page(f"<div>{PROSE}</div>{odd}<div>{PROSE}</div>") == [f"paragraph: {PROSE}"] * 2
 
+
+def test_text_that_a_page_holds_as_it_is_stays_so() -> None:
+    assert page("<xmp><b>&lt;</xmp>x<noframes></p></noframes>") == ["paragraph: <b>&lt;x</p>"]
+    assert page("<p>a<plaintext></p></plaintext></div>") == [
+        "paragraph: a",
+        "paragraph: </p></plaintext></div>",
+    ]
+
+
+def test_attributes_may_hold_anything() -> None:
+    odd = """ a"b=c =d <e title="x>'y" alt='"/>' class="the nav&nbsp;" """
+    assert page(f"<p{odd}>{PROSE}<b{odd}>!</b></p>") == [f"paragraph: {PROSE}!"]
+    assert page(f"<p>{PROSE}</p><div{odd}>no</div>") == [f"paragraph: {PROSE}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "goes"),
+    [
+        ("nav", True),
+        ("My-NAV_bar", True),
+        ("x cookie-bar", True),
+        ("cookiebanner", True),
+        ("cookie_bar", False),
+        ("cookie-menus", False),
+        ("navy", False),
+        ("unav", False),
+        ("comments comment", True),
+    ],
+)
+def test_words_in_id_and_class_mark_menus(name: str, goes: bool) -> None:
+    text = [f"paragraph: {PROSE}"] + ["paragraph: Tell us"] * (not goes)
+    assert page(f"<p>{PROSE}</p><div id={name.split()[-1]}>Tell us</div>") == text
+    assert page(f"<p>{PROSE}</p><div class='{name}'>Tell us</div>") == text
+
+
+TAGS = (
+    "p",
+    "li",
+    "ul",
+    "h2",
+    "div",
+    "td",
+    "tr",
+    "table",
+    "b",
+    "a",
+    "span",
+    "dt",
+    "pre",
+    "xmp",
+    "x-y",
+    "font x=1",
+)
+TEXTS = (
+    "We collect. ",
+    "\n",
+    "&nbsp;",
+    "&lt;b&gt;",
+    "&amp;lt;",
+    "é",
+    "\u2028",
+    "数",
+    "🍪",
+    "<br>",
+    "<!-- no -->",
+    "1. ",
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(TEXTS) | st.sampled_from([f"<{e}{t}>" for t in TAGS for e in ("", "/")])))
+def test_pages_keep_all_their_text(parts: list[str]) -> None:
+    source = "".join(parts)
+    body = LexborHTMLParser(source).body
+    assert body is not None
+    shown = "".join(body.text().split())
+    text = parse_document(source, media="html").text if shown else ""
+    assert re.sub(r"[\s•|]", "", text) == shown
+
+
+def test_the_parser_knows_all_elements_that_mean_something() -> None:
     from clausemark.documents import html
 
     named = (*html._BLOCK, *html._BOLD, *html._SKIPPED, "a", "br")

@@ -8,11 +8,16 @@ nowhere else, so that training, labelling and batch work read the same context.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from clausemark.documents import Block, Document, parse_document
 from clausemark.documents.lines import BULLETS
+
+if TYPE_CHECKING:
+    from clausemark.stops import Stops
 
 ClauseKind = Literal["heading", "sentence", "item"]
 
@@ -71,6 +76,11 @@ class Context(NamedTuple):
     last: int
 
 
+# As the classes do it, but from a tuple, at a third of the cost
+_clause: Final = partial(tuple.__new__, Clause)
+_context: Final = partial(tuple.__new__, Context)
+
+
 def segment(document: Document | str) -> list[Clause]:
     """Split a document into clauses.
 
@@ -85,25 +95,29 @@ def segment(document: Document | str) -> list[Clause]:
         In document order, not overlapping; together they hold every non-space character of the
         text but bullets and enumerators. Empty for a string without text.
     """
+    from clausemark.stops import find_stops  # loads compiled loops, which only those who segment need
+
     if isinstance(document, str):
         if not document.strip():
             return []
         document = parse_document(document, media="text")
     text = document.text
+    stops = find_stops(text)
     clauses: list[Clause] = []
     paragraph, first, opened = -1, 0, 0  # of the paragraph: its number, first clause and offset
     lead_in = open_list = False  # the last paragraph introduces a list; it may be going on in items
     for block in document.blocks:
-        parts = _split(text, block, lead_in or block.kind != "item")
+        parts = _split(text, block, stops, lead_in)
         if not parts:
             continue
-        if not (open_list and parts[0][0] == "item"):
-            paragraph, first, opened = paragraph + 1, len(clauses), parts[0][1]
-        for kind, start, end in parts:
-            count = len(clauses) - first
-            if count >= _PARAGRAPH_CLAUSES or (end - opened > _PARAGRAPH_CHARS and count):
-                paragraph, first, opened = paragraph + 1, len(clauses), start
-            clauses.append(Clause(text[start:end], kind, start, end, paragraph))
+        if not open_list or parts[0][0] != "item":
+            paragraph, first, opened = paragraph + 1, len(clauses), parts[0][1][0][0]
+        for kind, spans in parts:
+            for start, end in spans:
+                count = len(clauses) - first
+                if count and (end - opened > _PARAGRAPH_CHARS or count >= _PARAGRAPH_CLAUSES):
+                    paragraph, first, opened = paragraph + 1, len(clauses), start
+                clauses.append(_clause((text[start:end], kind, start, end, paragraph)))
         open_list = True
         if kind != "item":
             last = text[end - 1]
@@ -125,10 +139,12 @@ def contexts(clauses: Sequence[Clause]) -> list[Context]:
     list of Context
         One for each clause. Positions refer to `clauses`.
     """
-    paragraphs = [clause.paragraph for clause in clauses]
-    final = {paragraph: i for i, paragraph in enumerate(paragraphs)}
+    count = len(clauses)
+    final = {clause.paragraph: i for i, clause in enumerate(clauses)}
     found: list[Context] = []
     initial: dict[int, int] = {}
+    current: int | None = None
+    first = last = 0
     heading = section = lead_in = -1
     before: ClauseKind | None = None
     for i, (text, kind, _, _, paragraph) in enumerate(clauses):
@@ -147,11 +163,11 @@ def contexts(clauses: Sequence[Clause]) -> list[Context]:
             lead_in = i - 1
         if shown == above:
             shown = -1
-        first = initial.setdefault(paragraph, i)
-        found.append(Context(above, shown, lead_in, i - 1, i + 1, first, final[paragraph]))
+        if paragraph != current:
+            current, first, last = paragraph, initial.setdefault(paragraph, i), final[paragraph]
+        following = i + 1 if i + 1 < count else -1
+        found.append(_context((above, shown, lead_in, i - 1, following, first, last)))
         before = kind
-    if found:
-        found[-1] = found[-1]._replace(next=-1)
     return found
 
 
@@ -175,15 +191,15 @@ def _same_rank(heading: str, section: str, new: str) -> bool:
 # Sentences ---------------------------------------------------------------------------------------
 
 #: Never end a sentence.
-_TITLES: Final = frozenset(
+TITLES: Final = frozenset(
     "mr mrs ms dr prof st messrs e.g eg i.e ie vs viz cf art arts sec sect secs para paras ch cl"
     " fig reg regs ref tel lit al approx ca incl attn nr nos pt app sched civ bus gen hon rev"
     " capt ltda".split()
 )
 #: Never end one before a number.
-_NUMBERED: Final = frozenset("no p pp vol ver v ext art sec".split())
+NUMBERED: Final = frozenset("no p pp vol ver v ext art sec".split())
 #: End a sentence only where a word follows that seldom goes on within a name.
-_COMPANY: Final = frozenset(
+COMPANY: Final = frozenset(
     "inc ltd co corp llc llp plc etc u.s u.k e.u u.s.a u.s.c d.c a.m p.m jr sr ave blvd rd dept div"
     " s.a s.l s.r.l b.v n.v a.g k.k pty pte gmbh cal mass n.y calif ph.d m.d j.d jan feb mar apr jun"
     " jul aug sep sept oct nov dec dba est bros assn univ intl govt".split()
@@ -196,22 +212,6 @@ _STARTERS: Final = frozenset(
     " once upon until unless after before during additionally furthermore moreover personal"
     " information data cookies further using once".split()
 )
-#: Words that those above may end in, and Roman numbers, by their last four letters.
-_UNSURE: Final = "|".join(
-    sorted(
-        {word[-4:] for word in _TITLES | _NUMBERED | _COMPANY if re.search("[a-z]{4}$", word)} | {"[ivx]{4}"}
-    )
-)
-#: Begins at the first of several stops and gives nothing back, so that rows of dots stay linear. The
-#: first branch, which has a group, is sure to end a sentence: one full stop after four or more small
-#: letters and before a capital. It spares most full stops all the questions.
-_AFTER_STOP: Final = (
-    r"(?<![.!?…][.!?…])"
-    rf"(?:(?<=[a-z]{{4}}\.)(?<!(?:{_UNSURE})\.)(?=\s[A-Z])()|[.!?…]*+[\"'”’»)\]]*+(?=\s))"
-)
-_END: Final = re.compile(rf"[.!?…]{_AFTER_STOP}")
-#: The same for text without other stops: a single character is searched for five times as fast.
-_FULL_STOP: Final = re.compile(rf"\.{_AFTER_STOP}")
 _INITIALS: Final = re.compile(r"[^\W\d_](?:\.[^\W\d_])*")
 _LAST_WORD: Final = re.compile(r"[^\s(\[\"'“‘]+$")
 _NEXT_WORD: Final = re.compile(r"\s*[\"'“‘(\[]*([^\s,.;:!?)\]]*)")
@@ -244,34 +244,45 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[t
     list of (int, int)
         Start and end offset of each sentence, without the spaces around.
     """
+    from clausemark.stops import find_stops
+
     end = len(text) if end is None else end
+    spans = _sentences(text[start:end], 0, end - start, find_stops(text[start:end]))
+    return [(first + start, last + start) for first, last in spans]
+
+
+def _sentences(text: str, start: int, end: int, stops: Stops) -> list[tuple[int, int]]:
+    """Split a stretch of a text whose stops are known."""
+    begins, ends, sure, _ = stops
+    earliest = bisect_left(begins, start)
     spans: list[tuple[int, int]] = []
     first = _skip_space(text, start, end)
     caseless: bool | None = None  # text without capitals, where a small letter may open a sentence
-    stretch = text[start:end]
-    ends = _END if "?" in stretch or "!" in stretch or "…" in stretch else _FULL_STOP
-    for match in ends.finditer(text, start, end):
-        stop = match.end()
-        if match.lastindex is None:
-            following = _NEXT_WORD.match(text, stop, min(end, stop + 80))
-            word = following.group(1) if following else ""
-            if word and word[0].islower() and word not in ("http", "www"):
-                # "Ask us at Acme Inc. or write": a small letter goes on
-                if caseless is None:
-                    caseless = stretch.islower()
-                if not caseless:
-                    continue
-            if word and not _ends_sentence(text, first, match, word):
+    for number in range(earliest, bisect_left(ends, end, earliest)):
+        stop = ends[number]
+        if sure[number]:
+            spans.append((first, stop))
+            first = stop + 1
+            continue
+        following = _NEXT_WORD.match(text, stop, min(end, stop + 80))
+        word = following.group(1) if following else ""
+        if word and word[0].islower() and word not in ("http", "www"):
+            # "Ask us at Acme Inc. or write": a small letter goes on
+            if caseless is None:
+                caseless = text[start:end].islower()
+            if not caseless:
                 continue
+        if word and not _ends_sentence(text, first, begins[number], stop, word):
+            continue
         spans.append((first, stop))
-        first = stop + 1
-        if first < end and text[first].isspace():
-            first = _skip_space(text, first, end)
+        first = _skip_space(text, stop + 1, end)
     while end > first and text[end - 1].isspace():
         end -= 1
     if first < end:
         spans.append((first, end))
-    return _join_run_in(text, spans)
+    if len(spans) > 1 and spans[0][1] - spans[0][0] < 60 and is_run_in(text[spans[0][0] : spans[0][1]]):
+        spans[:2] = [(spans[0][0], spans[1][1])]  # with the sentence that it opens
+    return spans
 
 
 def _skip_space(text: str, start: int, end: int) -> int:
@@ -280,29 +291,21 @@ def _skip_space(text: str, start: int, end: int) -> int:
     return start
 
 
-def _ends_sentence(text: str, first: int, match: re.Match[str], word: str) -> bool:
+def _ends_sentence(text: str, first: int, begin: int, end: int, word: str) -> bool:
     """Tell whether stops end a sentence that began at `first` and that `word` follows."""
-    stop = match.group()
-    if stop[0] != "." or stop.startswith(".."):
+    if text[begin] != "." or text.startswith("..", begin, end):
         return True
-    before = _LAST_WORD.search(text, max(first, match.start() - 40), match.start())
+    before = _LAST_WORD.search(text, max(first, begin - 40), begin)
     last = before.group() if before else ""
-    if match.start() - first < 10 and _ENUMERATED.match(text, first, match.start()):
+    if begin - first < 10 and _ENUMERATED.match(text, first, begin):
         return False
     low = last.lower()
-    if low in _TITLES or (word[0].isdigit() and low in _NUMBERED):
+    if low in TITLES or (word[0].isdigit() and low in NUMBERED):
         return False
-    if low in _COMPANY or _INITIALS.fullmatch(low):
+    if low in COMPANY or _INITIALS.fullmatch(low):
         # "Acme Inc. We ...", "in the U.S. The ...", but "Acme Inc. Legal Department"
         return word.lower() in _STARTERS and word[0].isupper()
     return True
-
-
-def _join_run_in(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Put a run-in heading and the sentence that it opens together."""
-    if len(spans) > 1 and spans[0][1] - spans[0][0] < 60 and is_run_in(text[spans[0][0] : spans[0][1]]):
-        return [(spans[0][0], spans[1][1]), *spans[2:]]
-    return spans
 
 
 def is_run_in(text: str) -> bool:
@@ -326,37 +329,61 @@ def is_run_in(text: str) -> bool:
     return len(words) <= 3 or all(word[0].isupper() for word in words if len(word) > 4)
 
 
-def _split(text: str, block: Block, listed: bool) -> list[tuple[ClauseKind, int, int]]:
-    """Clauses of one block; an item that is not `listed` under a lead-in may be running text."""
+_Spans = list[tuple[int, int]]
+
+
+def _split(text: str, block: Block, stops: Stops, lead_in: bool) -> list[tuple[ClauseKind, _Spans]]:
+    """Clauses of one block; an item that is not under a lead-in may be running text."""
     kind, start, end, run_in = block
+    bullets = stops.bullets
+    spans = [(start, end)]
+    role: ClauseKind = "item"
     if kind == "heading":
-        return _cut(text, "heading", [(start, end)])
-    if kind == "row":
-        return _cut(text, "item", [(start, end)])
-    bullets = [] if text[start:end].isascii() else list(_INLINE_BULLET.finditer(text, start, end))
-    if kind == "paragraph" and len(bullets) < 2:
-        bullets = []
-    parts: list[tuple[ClauseKind, int, int]] = []
-    for number, stop in enumerate([*(bullet.start() for bullet in bullets), end]):
-        role: ClauseKind = "item" if number or kind == "item" else "sentence"
-        sentences = split_sentences(text, start, stop)
-        if run_in and number == 0:
-            sentences = _after_run_in(sentences, run_in)
-        if role == "item" and 0 < len(sentences) <= _ITEM_SENTENCES:
-            sentences = [(sentences[0][0], sentences[-1][1])]
-        elif role == "item" and not listed and not bullets:
+        role = "heading"
+    elif kind != "row":
+        if bullets[bisect_right(bullets, start)] < end:
+            marks = list(_INLINE_BULLET.finditer(text, start, end))
+            if len(marks) > (kind == "paragraph"):
+                return _split_list(text, block, stops, marks)
+        spans = _sentences(text, start, end, stops)
+        if run_in:
+            spans = _after_run_in(spans, run_in)
+        if kind == "paragraph" or (len(spans) > _ITEM_SENTENCES and not lead_in):
             role = "sentence"
-        parts += _cut(text, role, sentences)
-        if number < len(bullets):
-            start = bullets[number].end()
+        else:
+            spans = _item(spans)
+    if end - start > MAX_CHARS:
+        spans = _cut(text, spans)
+    return [(role, spans)] if spans else []
+
+
+def _split_list(
+    text: str, block: Block, stops: Stops, marks: list[re.Match[str]]
+) -> list[tuple[ClauseKind, _Spans]]:
+    """Clauses of a block that has bullets in its lines."""
+    kind, start, end, run_in = block
+    parts: list[tuple[ClauseKind, _Spans]] = []
+    for number, stop in enumerate([*(mark.start() for mark in marks), end]):
+        spans = _sentences(text, start, stop, stops)
+        if number == 0 and run_in:
+            spans = _after_run_in(spans, run_in)
+        role: ClauseKind = "item" if number or kind == "item" else "sentence"
+        spans = _cut(text, _item(spans) if role == "item" else spans)
+        if spans:
+            parts.append((role, spans))
+        if number < len(marks):
+            start = marks[number].end()
     return parts
 
 
-def _cut(text: str, kind: ClauseKind, spans: list[tuple[int, int]]) -> list[tuple[ClauseKind, int, int]]:
-    """Give the spans their kind; cut what is longer than a clause can be, if possible at a space."""
-    if not spans or spans[-1][1] - spans[0][0] <= MAX_CHARS:
-        return [(kind, start, end) for start, end in spans]
-    parts: list[tuple[ClauseKind, int, int]] = []
+def _item(spans: _Spans) -> _Spans:
+    """Leave an item of few sentences in one."""
+    return [(spans[0][0], spans[-1][1])] if 1 < len(spans) <= _ITEM_SENTENCES else spans
+
+
+def _cut(text: str, spans: _Spans) -> _Spans:
+    """Cut what is longer than a clause can be, if possible at a space."""
+    parts: _Spans = []
     for start, end in spans:
         while end - start > MAX_CHARS:
             stop = start + MAX_CHARS
@@ -366,9 +393,9 @@ def _cut(text: str, kind: ClauseKind, spans: list[tuple[int, int]]) -> list[tupl
             rest = _skip_space(text, stop, end)
             while text[stop - 1].isspace():
                 stop -= 1
-            parts.append((kind, start, stop))
+            parts.append((start, stop))
             start = rest
-        parts.append((kind, start, end))
+        parts.append((start, end))
     return parts
 
 

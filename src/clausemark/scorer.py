@@ -14,7 +14,7 @@ scikit-learn takes it for; all else are loops over arrays, compiled by numba and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +25,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from clausemark.clauses import Clause
+from clausemark.compiled import compiled
 from clausemark.context import (
     INTRODUCTIONS,
     Surroundings,
@@ -159,18 +160,6 @@ _WORDS = types.NamedTuple((_I64, _U64, _U32, _F32), Words)
 _MAPS = types.NamedUniTuple(_F32S, 5, Maps)
 
 
-def _compiled(signature: Any) -> Callable[[Any], Any]:
-    """Compile once and keep it on disk; where no folder can be written, compile anew in each process."""
-
-    def compiled(function: Any) -> Any:
-        try:
-            return njit(signature, cache=True, error_model="numpy")(function)
-        except (RuntimeError, OSError):  # no folder, or a full one
-            return njit(signature, error_model="numpy")(function)
-
-    return compiled
-
-
 @intrinsic
 def _fetch(context, array, index):  # type: ignore[no-untyped-def]
     """Ask for what lies at an index of the flat array, and go on: memory is slow, but can do much at once."""
@@ -203,7 +192,7 @@ def _find(table, node, symbol):  # type: ignore[no-untyped-def]
     return slot, key
 
 
-@_compiled(_BOOL(_CODES, _I64, _TRIE, _I32))
+@compiled(_BOOL(_CODES, _I64, _TRIE, _I32))
 def _build(symbols, ends, trie, single):  # type: ignore[no-untyped-def]
     """Put terms into a trie, unless more than half of it would be in use."""
     room = len(trie.table) // 2
@@ -269,7 +258,7 @@ def _learn(codes, at, chars, words, total):  # type: ignore[no-untyped-def]
     words.size[1] += 1
 
 
-@_compiled(types.int64(_CODES, _I64, _BOOL[::1], _TERMS, _WORDS, _U64, _U32, _I64, _U32, _I64))
+@compiled(types.int64(_CODES, _I64, _BOOL[::1], _TERMS, _WORDS, _U64, _U32, _I64, _U32, _I64))
 def _read(codes, ends, space, chars, words, hashes, starts, counts, found, new):  # type: ignore[no-untyped-def]
     """Split texts into words, `found`; learn what can be learnt of new ones."""
     mask = uint64(len(words.slots) - 1)
@@ -334,7 +323,7 @@ def _damp(table, times):  # type: ignore[no-untyped-def]
     return table[times] if times < len(table) else 1 + np.log(times)
 
 
-@_compiled(
+@compiled(
     types.int64(
         _I64, _U32, _U32, _F64, _TERMS, _TERMS, _WORDS, _F32, _F32S, _I64, _U32, _F32, _BOOL
     )
@@ -472,7 +461,7 @@ def _say(  # type: ignore[no-untyped-def]
     return base
 
 
-@_compiled(types.void(_F32S, _MAPS, _I64S, _I64S, _I64S, _I64S, _F32S, _BOOL[::1], _F32S))
+@compiled(types.void(_F32S, _MAPS, _I64S, _I64S, _I64S, _I64S, _F32S, _BOOL[::1], _F32S))
 def _combine(  # type: ignore[no-untyped-def]
     scores, maps, rows, first, last, without, shapes, alone, out
 ):  # fmt: skip

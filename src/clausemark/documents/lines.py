@@ -8,7 +8,7 @@ HTML paragraph. Every step looks at a line and its neighbours once, so the time 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
@@ -44,6 +44,8 @@ BULLETS: Final = "•◦▪▫‣⁃●○■□◆◇➢➤►▶✓✔❖"
 _DASHES: Final = "·∙*+–—‐‑−o-"
 _ENUMERATOR: Final = r"\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})[.)]|\(\d{1,3}\)"
 BULLET: Final = re.compile(rf"\s*(?:[{BULLETS}]\s*|[{_DASHES}]\s+)(?=\S)")
+#: The first character of what one of these may match, in a line that is stripped.
+MARKS: Final = frozenset(BULLETS + _DASHES)
 ENUMERATOR: Final = re.compile(rf"\s*(?:{_ENUMERATOR})\s+(?=\S)")
 #: A bullet, or an enumerator, that stands in a line of its own: the next line is its text.
 _LONE_BULLET: Final = re.compile(rf"[{BULLETS}·∙*+–—‐‑−-]")
@@ -51,8 +53,17 @@ _LONE_ENUMERATOR: Final = re.compile(_ENUMERATOR)
 _ALNUM: Final = re.compile(r"[^\W_]")
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _NUMBER: Final = re.compile(r"\s*\(?\d{1,3}[.)]\s")
+#: Alternatives that begin with one character are searched for three times as fast.
 _NOT_TITLE: Final = re.compile(
-    r"[@|©®•]|https?:|www\.|\b(?:updated?|revised|modified|effective|copyright|reserved)\b", re.I
+    "|".join(
+        [r"@|\||©|®|•"]
+        + [f"{h}(?i:ttps?:)|{w}(?i:ww\\.)" for h, w in ("hw", "HW")]
+        + [
+            rf"{first}(?<!\w{first})(?i:{word[1:]})\b"
+            for word in ("updated?", "revised", "modified", "effective", "copyright", "reserved")
+            for first in (word[0], word[0].upper())
+        ]
+    )
 )
 #: House number and street, box, or postcode: a line of an address, not a title.
 _ADDRESS: Final = re.compile(
@@ -69,6 +80,7 @@ _LEAD_IN: Final = re.compile(
     r"|contact|call|visit):$",
     re.I | re.S,
 )
+_OPEN_ENDS: Final = frozenset(";,dDrR")
 _OPEN_ITEM: Final = re.compile(r"(?:[;,]|[;,]\s*(?:and|or|and/or))$", re.I)
 #: Longest title in words and characters; a title is what may be a heading.
 _TITLE_WORDS: Final = 14
@@ -93,9 +105,15 @@ def is_title(text: str) -> bool:
         return False
     mark = ENUMERATOR.match(text)
     first = _ALNUM.search(text, mark.end() if mark else 0)
-    if not first or first.group().islower() or not _LETTER.search(text) or _OPEN_ITEM.search(text):
+    if not first or first.group().islower() or _is_open(text) or len(text.split()) > _TITLE_WORDS:
         return False
-    return len(text.split()) <= _TITLE_WORDS and not _NOT_TITLE.search(text) and not _is_address(text)
+    lettered = first.group().isalpha() or _LETTER.search(text)
+    return bool(lettered) and not _NOT_TITLE.search(text) and not _is_address(text)
+
+
+def _is_open(text: str) -> bool:
+    """Tell whether an item is left open by a semicolon or comma at its end, or before its last "and"."""
+    return text[-1:] in _OPEN_ENDS and _OPEN_ITEM.search(text) is not None
 
 
 def _is_address(text: str) -> bool:
@@ -170,10 +188,10 @@ def _join(text: str, lines: list[_Line]) -> list[Block]:
     bullet = False  # the line before was a bullet and nothing else
     for number, line in enumerate(lines):
         piece = text[line.start : line.end]
-        if _LONE_BULLET.fullmatch(piece):
+        if len(piece) == 1 and _LONE_BULLET.fullmatch(piece):
             bullet = True
             continue
-        mark = BULLET.match(piece)
+        mark = BULLET.match(piece) if piece[0] in MARKS else None
         if bullet or mark:
             blocks.append(Block("item", line.start + (mark.end() if mark else 0), line.end))
         elif not line.blank_before and blocks and _continues(text, blocks, lines[number - 1], piece, wrap):
@@ -197,7 +215,7 @@ def _continues(text: str, blocks: list[Block], previous: _Line, piece: str, wrap
         return full
     if before[-1] in ":;…":
         return False
-    if _OPEN_ITEM.search(before) and (full or not wrap):
+    if _is_open(before) and (full or not wrap):
         # Commas end lines of wrapped text too; those of a list follow a lead-in or one another.
         listed = len(blocks) > 1 and text[blocks[-2].end - 1] in ":;,"
         if blocks[-1].kind == "item" or (listed and blocks[-1].start == previous.start):
@@ -234,14 +252,21 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
         Same length and order as `blocks`.
     """
     found = list(blocks)
-    pieces = [text[b.start : b.end] for b in found]
-    titles = [b.kind == "paragraph" and is_title(p) for b, p in zip(found, pieces, strict=True)]
-    tight = [_is_tight(text, a, b) for a, b in pairwise(found)]
+    pieces = [text[start:end] for _, start, end, _ in found]
+    titles = [
+        block.kind == "paragraph" and len(piece) <= _TITLE_CHARS and is_title(piece)
+        for block, piece in zip(found, pieces, strict=True)
+    ]
+
+    def is_tight(i: int) -> bool:
+        """Tell whether no blank line stands between a block and the next."""
+        return text.count("\n", blocks[i].end, blocks[i + 1].start) < 2
+
     for i, piece in enumerate(pieces[:-1]):
         if titles[i] and piece[-1] == ":":
             # "We share it with:" or any short line with a colon over a list is a lead-in
             follows = found[i + 1].kind in ("item", "row") or _is_low(pieces[i + 1])
-            titles[i] = not (follows or (titles[i + 1] and tight[i]) or is_lead_in(piece))
+            titles[i] = not (follows or (titles[i + 1] and is_tight(i)) or is_lead_in(piece))
     listed = False  # the paragraph before is a lead-in or an open item of its list
     position = 0
     while position < len(found):
@@ -251,17 +276,24 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
             position += 1
             continue
         run = position
-        while run < len(found) and titles[run] and (run - position < 2 or tight[run - 1] == tight[position]):
+        while (
+            run < len(found)
+            and titles[run]
+            and (run - position < 2 or is_tight(run - 1) == is_tight(position))
+        ):
             run += 1
         if run > position:
-            position = _titles(found, pieces, tight, position, run, listed)
+            position = _titles(found, pieces, is_tight, position, run, listed)
             listed = found[position - 1].kind == "item"
             continue
         mark = ENUMERATOR.match(piece)
         if mark and (listed or not _NUMBER.match(piece)) and _siblings(pieces, position):
             found[position] = block._replace(kind="item", start=block.start + mark.end())
             listed = True
-        elif listed and (_OPEN_ITEM.search(piece) or _is_open(pieces, position)):
+        elif listed and (
+            _is_open(piece) or piece[:1].islower() or (position and _is_open(pieces[position - 1]))
+        ):
+            # the last of a list may be closed
             found[position] = block._replace(kind="item")
         else:
             listed = piece.endswith(":") and len(piece) < 2000
@@ -270,7 +302,12 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
 
 
 def _titles(
-    found: list[Block], pieces: list[str], tight: list[bool], start: int, stop: int, listed: bool
+    found: list[Block],
+    pieces: list[str],
+    is_tight: Callable[[int], bool],
+    start: int,
+    stop: int,
+    listed: bool,
 ) -> int:
     """Settle a run of title-like lines; return where to go on."""
     enumerated = sum(bool(ENUMERATOR.match(p)) for p in pieces[start:stop])
@@ -285,17 +322,12 @@ def _titles(
         first = stop - 1
     last = stop
     if stop < len(found) and _is_address(pieces[stop]):
-        while last > first and tight[last - 1]:  # the name that opens an address
+        while last > first and is_tight(last - 1):  # the name that opens an address
             last -= 1
     for i in range(first, last):
         if stop < len(found) or i == 0:
             found[i] = found[i]._replace(kind="heading")
     return stop
-
-
-def _is_tight(text: str, before: Block, after: Block) -> bool:
-    """Tell whether no blank line stands between two blocks."""
-    return text.count("\n", before.end, after.start) < 2
 
 
 def _is_low(piece: str) -> bool:
@@ -307,9 +339,3 @@ def _siblings(pieces: list[str], position: int) -> bool:
     """Tell whether a neighbouring line is enumerated too."""
     around = pieces[max(0, position - 1) : position] + pieces[position + 1 : position + 2]
     return any(ENUMERATOR.match(p) for p in around)
-
-
-def _is_open(pieces: list[str], position: int) -> bool:
-    """Tell whether a line closes a list whose last item was left open by a semicolon or comma."""
-    before = pieces[position - 1] if position else ""
-    return bool(_OPEN_ITEM.search(before)) or pieces[position][:1].islower()
