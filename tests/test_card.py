@@ -46,6 +46,7 @@ def measured(policies: list[Policy], **changes: Any) -> dict[str, Any]:
     return {
         "corpus": {"digest": digest(policies), "policies": 4, "clauses": 100},
         "reference": {"policies": 2, "sentences": 50, "headings": 60, "segments": 20},
+        "joint": [{"policies": size, "clauses": 3000 * size, "headings": POINT} for size in (0, 1)],
         "curve": [
             {"policies": size, "clauses": 25 * size, "sentences": POINT, "headings": POINT, "segments": POINT}
             for size in (2, 4)
@@ -83,6 +84,11 @@ def test_it_counts(card: str) -> None:
     assert rows(card, "clauses") == [["clauses", "100"]]
     assert rows(card, "train") == [["train", "4", "100 (100.0 %)"]]
     assert ["Do Not Track", "8", "8"] in rows(card, "Do Not Track")
+
+
+def test_what_real_policies_add_is_told(card: str) -> None:
+    assert "on 1 others of them" in card
+    assert any(row[1] == "3,000" for row in rows(card, "1"))
 
 
 def test_gaps_of_the_coverage_are_dots(card: str) -> None:

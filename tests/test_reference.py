@@ -45,6 +45,26 @@ def test_the_curve_grows_to_the_whole_corpus(copy: Path) -> None:
     assert said[1:3] == ["training on 3 policies", "training on 6 policies"]
 
 
+def test_real_policies_are_learnt_from_beside_the_corpus_but_for_those_held_out(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = [replace(p, metadata={**p.metadata, "source": "real"}) for p in tiny_policies("test", 10)]
+    monkeypatch.setattr(reference, "import_opp115", lambda root, unit: (real, []))
+    monkeypatch.setattr(reference, "REAL_SIZES", (3, 50))
+    trained: list[tuple[int, object]] = []
+    train = reference.train
+
+    def spy(policies: Sequence[Policy], parameters: Any) -> Any:
+        trained.append((len(policies), parameters.get("corpora")))
+        return train(policies, parameters)
+
+    monkeypatch.setattr(reference, "train", spy)
+    found = measure(tiny_policies("train"), copy, parameters=FAST, sizes=())["joint"]
+    assert [(point["policies"], point["clauses"]) for point in found] == [(0, 0), (3, 75), (8, 200)]
+    assert trained == [(4, None), (7, {"written": {"context": 0}}), (12, {"written": {"context": 0}})]
+    assert found[-1]["headings"]["top1_accuracy"] > 0.9
+
+
 def test_figures_only_are_kept_and_always_the_same(copy: Path) -> None:
     policies = tiny_policies("train")
     found = measure(policies, copy, parameters=FAST, sizes=())

@@ -131,7 +131,7 @@ def render_card(
     InputError
         If `measured` lacks figures.
     """
-    for key in ("corpus", "reference", "curve", "profile", "originality"):
+    for key in ("corpus", "reference", "curve", "joint", "profile", "originality"):
         if not measured.get(key):
             raise InputError(f"the measured figures lack {key!r}: run clausemark corpus measure anew")
     stats = statistics(policies)

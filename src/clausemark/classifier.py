@@ -465,7 +465,7 @@ def fit_calibration(scores: Floats, targets: Ints, weight: NDArray[np.float64]) 
         if targets[:, k].min() == targets[:, k].max():
             found[k] = 0.0, (4.0 if targets[0, k] else -4.0)
             continue
-        sigmoid = LogisticRegression(C=1e3, solver="newton-cholesky")
+        sigmoid = LogisticRegression(C=1e3, max_iter=1000)
         sigmoid.fit(scores[:, [k]], targets[:, k], sample_weight=weight)
         found[k] = sigmoid.coef_[0, 0], sigmoid.intercept_[0]
         if found[k, 0] <= 0:  # no better than chance out of fold: the order of scores is kept all the same

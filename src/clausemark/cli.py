@@ -571,22 +571,27 @@ def experiments() -> None:
 @click.option(
     "--params", type=click.Path(path_type=Path), default="params.yaml", show_default=True, metavar="FILE"
 )
+@click.option("--split", type=click.Choice(["all", "train"]), default="train", show_default=True)
+@click.option("--judge", metavar="SOURCE", help="Measure on the policies of this source only, as opp115.")
 @click.option("--track/--no-track", default=False, show_default=True, help="Log each to MLflow.")
-def run_experiments_(folder: Path, paths: tuple[str, ...], params: Path, track: bool) -> None:
+def run_experiments_(
+    folder: Path, paths: tuple[str, ...], params: Path, split: str, judge: str | None, track: bool
+) -> None:
     """Run every experiment of a folder and write the table RESULTS.md there."""
     from clausemark import experiments as lab
     from clausemark.parameters import read_parameters
 
     found = lab.read_experiments(folder)
-    policies = _read_split(paths, "train")
+    policies = _read_split(paths, split)
     results = lab.run_experiments(
         found,
         policies,
         read_parameters(params),
+        judge=judge,
         track=track,
         progress=lambda experiment: click.echo(f"{experiment.name} ...", err=True),
     )
-    click.echo(lab.write_results(results, policies, folder), nl=False)
+    click.echo(lab.write_results(results, policies, folder, judge=judge), nl=False)
 
 
 def find_documents(files: Sequence[str]) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Experiments: changes of parameters, each a small YAML file, compared in one table.
 
 An experiment names what it changes in params.yaml. All are scored out of fold, by policy, on the
-training policies; the test policies are left for the models that come out of this.
+training policies or those of one source among them; the test policies are left for the models that
+come out of this.
 """
 
 from __future__ import annotations
@@ -31,9 +32,21 @@ from clausemark.features import make_features
 from clausemark.model import save_model
 from clausemark.training import describe, make_classifier, train
 
-__all__ = ["Experiment", "Result", "merge", "read_experiments", "run_experiments", "write_results"]
+__all__ = [
+    "Experiment",
+    "Result",
+    "merge",
+    "of_source",
+    "read_experiments",
+    "run_experiments",
+    "write_results",
+]
 
 _KEYS: Final = ("name", "description", "set")
+#: What the table shows.
+_FIGURES: Final = (
+    "top1_accuracy", "precision_at_1", "micro_f1", "macro_f1", "exact_match", "expected_calibration_error",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -142,6 +155,7 @@ def run_experiments(
     policies: Sequence[Policy],
     parameters: Mapping[str, Any],
     *,
+    judge: str | None = None,
     jobs: int = -1,
     track: bool = False,
     progress: Callable[[Experiment], object] = lambda experiment: None,
@@ -156,6 +170,8 @@ def run_experiments(
         To train on and, out of fold, to measure on.
     parameters : mapping
         That the experiments change: the section ``train`` of params.yaml.
+    judge : str, optional
+        Source of the policies to measure on; all by default.
     jobs : int
         Fits at a time; -1 for as many as there are cores.
     track : bool
@@ -171,16 +187,18 @@ def run_experiments(
     Raises
     ------
     InputError
-        If a parameter does not exist or has a value that does not work; all are checked before the
-        first is run, as far as that can be told without training.
+        If a parameter does not exist or has a value that does not work, or no policy is of the source;
+        all are checked before the first is run, as far as that can be told without training.
     """
+    judged = of_source(policies, judge)
     settings = [_checked(experiment, parameters) for experiment in experiments]
     predictions: list[Predictions] = []
     features: list[int] = []
     for experiment, setting in zip(experiments, settings, strict=True):
         progress(experiment)
         classifier = train(policies, setting, jobs=jobs)
-        predictions.append(_cross_fitted(classifier, out_of_fold_predictions(classifier, policies)))
+        found = out_of_fold_predictions(classifier, policies).of(judged)
+        predictions.append(_cross_fitted(classifier, found))
         features.append(classifier.says_.coef_.shape[1])
         if track:
             _track(experiment, classifier, policies)
@@ -197,16 +215,46 @@ def run_experiments(
     ]
 
 
-def write_results(results: Sequence[Result], policies: Sequence[Policy], folder: str | Path) -> str:
+def of_source(policies: Sequence[Policy], source: str | None) -> list[int]:
+    """Number the policies of a source.
+
+    Parameters
+    ----------
+    policies : sequence of Policy
+    source : str or None
+        As their metadata have it; None for any.
+
+    Returns
+    -------
+    list of int
+        Not empty.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    sources = [str(policy.metadata.get("source", "")) for policy in policies]
+    found = [number for number, name in enumerate(sources) if source in (None, name)]
+    if not found:
+        raise InputError(f"no policy is from {source!r}; there are {', '.join(sorted(set(sources)))}")
+    return found
+
+
+def write_results(
+    results: Sequence[Result], policies: Sequence[Policy], folder: str | Path, *, judge: str | None = None
+) -> str:
     """Write the table of experiments; the same results give the same bytes.
 
     Parameters
     ----------
     results : sequence of Result
     policies : sequence of Policy
-        That they were measured on.
+        That they were trained on.
     folder : str or pathlib.Path
         Gets RESULTS.md, to read, and results.json, with all figures.
+    judge : str, optional
+        Source of the policies that they were measured on.
 
     Returns
     -------
@@ -215,7 +263,7 @@ def write_results(results: Sequence[Result], policies: Sequence[Policy], folder:
     """
     folder = Path(folder)
     reference = next(result for result in results if result.against is None)
-    table = "\n".join(_lines(results, policies, reference)) + "\n"
+    table = "\n".join(_lines(results, policies, reference, judge)) + "\n"
     records = [
         {
             "name": result.experiment.name,
@@ -229,7 +277,7 @@ def write_results(results: Sequence[Result], policies: Sequence[Policy], folder:
         }
         for result in results
     ]
-    content = {"corpus": describe(policies), "experiments": records}
+    content = {"corpus": describe(policies), "judge": judge, "experiments": records}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "RESULTS.md").write_text(table, encoding="utf-8")
     (folder / "results.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -293,28 +341,31 @@ def _track(experiment: Experiment, classifier: ClauseClassifier, policies: Seque
         tracking.track(folder, classifier, policies, experiment="experiments", name=experiment.name)
 
 
-def _lines(results: Sequence[Result], policies: Sequence[Policy], reference: Result) -> Iterator[str]:
+def _lines(
+    results: Sequence[Result], policies: Sequence[Policy], reference: Result, judge: str | None
+) -> Iterator[str]:
     first = results[0].evaluation
     yield "# Experiments"
     yield ""
     yield "Generated by `clausemark experiments run`; not to be edited by hand."
     yield ""
+    of = f" from {judge}, of {len(policies)} in all" if judge else ""
     yield (
-        f"{first.n:,} clauses of {first.policies} training policies (digest {digest(policies)[:12]}), each"
-        " scored by a model that has not seen its policy, and cut by thresholds of other policies, too. In"
-        " brackets 95 % intervals by a bootstrap of policies; differences are paired."
+        f"{first.n:,} clauses of {first.policies} training policies{of} (digest {digest(policies)[:12]}),"
+        " each scored by a model that has not seen its policy, and cut by thresholds of other policies,"
+        " too. In brackets 95 % intervals by a bootstrap of policies; differences are paired."
     )
     yield ""
     headers = (
-        "experiment", "what it shows", "features", "top-1 accuracy", "micro-F1", "macro-F1", "exact match",
-        "calibration error", f"micro-F1 against {reference.experiment.name}",
+        "experiment", "what it shows", "features", "top-1 accuracy", "precision at 1", "micro-F1", "macro-F1",
+        "exact match", "calibration error", f"micro-F1 against {reference.experiment.name}",
     )  # fmt: skip
     yield "| " + " | ".join(headers) + " |"
     yield "|---|---|" + "---:|" * (len(headers) - 2)
     for result in results:
         figures = result.evaluation.figures
         cells = [result.experiment.name, result.experiment.description, f"{result.features:,}"]
-        for name in ("top1_accuracy", "micro_f1", "macro_f1", "exact_match", "expected_calibration_error"):
+        for name in _FIGURES:
             low, high = result.evaluation.intervals[name]
             cells.append(f"{figures[name]:.3f} [{low:.3f}, {high:.3f}]")
         if result.against:

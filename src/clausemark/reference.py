@@ -25,12 +25,16 @@ from clausemark.importers import import_mousavi, import_opp115
 from clausemark.model import as_model
 from clausemark.predict import Labeler
 from clausemark.taxonomy import CATEGORIES
-from clausemark.training import describe, train
+from clausemark.training import CORPORA, describe, train
 
 __all__ = ["RUN", "SIZES", "learning_order", "measure", "profile", "read_measured", "write_measured"]
 
 #: Numbers of training policies on the learning curve; all of them come last.
 SIZES: Final = (25, 50, 100, 200)
+#: Numbers of real policies that are learnt from beside the corpus; all but the held out come last.
+REAL_SIZES: Final = (10, 25, 50)
+#: One in so many real policies is held out to measure on what is learnt with the others.
+_HELD_OUT: Final = 5
 #: Words in a row that a clause and a real policy must share to be called a finding.
 RUN: Final = 9
 #: The part of the published split that models are compared on (Mousavi Nejad et al. 2020).
@@ -70,7 +74,10 @@ def measure(
         ``reference`` (policies, sentences and, where there is the split, segments), ``curve`` (a point
         a size: policies, clauses, and for "sentences" (and list items), "headings" (these with the
         headings that have a label) and "segments" top1_accuracy, precision_at_1, micro_f1, macro_f1
-        and their ``intervals``), ``profile`` (of the real policies, see `profile`) and ``originality``
+        and their ``intervals``), ``joint`` (the same for models that learn from the corpus and some of
+        the real policies, whose annotators' habits they take: policies and clauses are those of the real
+        ones; figures of all held-out "headings", sentences and items), ``profile`` (of the real policies,
+        see `profile`) and ``originality``
         (n, clauses and share of the corpus that share a run of n words with a real policy).
 
     Raises
@@ -94,12 +101,8 @@ def measure(
         chosen = sorted(learning_order(policies)[:size], key=lambda policy: policy.id)
         progress(f"training on {size} policies")
         labeler = Labeler(as_model(train(chosen, parameters)))
-        point: dict[str, Any] = {"policies": size, "clauses": sum(len(p.clauses) for p in chosen)}
-        for name, test in tests.items():
-            found = evaluate(predictions(labeler, test)).to_dict()
-            point[name] = {figure: found[figure] for figure in _FIGURES}
-            point[name]["intervals"] = {figure: found["intervals"][figure] for figure in _FIGURES}
-        points.append(point)
+        points.append(_count(chosen) | {name: _figures(labeler, test) for name, test in tests.items()})
+    joint = _joint_curve(policies, sentences, parameters, labeler, progress)
     progress("comparing words and shares")
     clauses = sum(len(policy.clauses) for policy in policies)
     shared = len(shared_runs(policies, (policy.text for policy in sentences), RUN))
@@ -109,9 +112,45 @@ def measure(
         "corpus": describe(policies),
         "reference": {"policies": len(sentences), **counts},
         "curve": points,
+        "joint": joint,
         "profile": profile(sentences),
         "originality": {"n": RUN, "clauses": shared, "share": round(shared / clauses, 6)},
     }
+
+
+def _joint_curve(
+    policies: Sequence[Policy],
+    real: Sequence[Policy],
+    parameters: Mapping[str, Any] | None,
+    alone: Labeler,
+    progress: Callable[[str], object],
+) -> list[dict[str, Any]]:
+    """Measure what real policies add to the corpus; `alone` has learnt from the corpus only."""
+    shuffled = learning_order(real)
+    held_out = shuffled[: max(1, len(real) // _HELD_OUT)]
+    pool = shuffled[len(held_out) :]
+    habits = {source: {"context": 0} for source in _sources(policies) - _sources(real)}
+    points = [_count([]) | {"headings": _figures(alone, held_out)}]
+    for size in sorted({*(size for size in REAL_SIZES if size < len(pool)), len(pool)}):
+        progress(f"training on the corpus and {size} real policies")
+        chosen = sorted([*policies, *pool[:size]], key=lambda policy: policy.id)
+        labeler = Labeler(as_model(train(chosen, {**(parameters or {}), CORPORA: habits})))
+        points.append(_count(pool[:size]) | {"headings": _figures(labeler, held_out)})
+    return points
+
+
+def _sources(policies: Sequence[Policy]) -> set[str]:
+    return {str(policy.metadata.get("source", "")) for policy in policies}
+
+
+def _count(policies: Sequence[Policy]) -> dict[str, Any]:
+    return {"policies": len(policies), "clauses": sum(len(policy.clauses) for policy in policies)}
+
+
+def _figures(labeler: Labeler, policies: Sequence[Policy]) -> dict[str, Any]:
+    found = evaluate(predictions(labeler, policies)).to_dict()
+    figures = {figure: found[figure] for figure in _FIGURES}
+    return figures | {"intervals": {figure: found["intervals"][figure] for figure in _FIGURES}}
 
 
 def _without_headings(policy: Policy) -> Policy:
