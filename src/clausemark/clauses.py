@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from clausemark.documents import Block, Document, parse_document
@@ -141,33 +141,56 @@ def contexts(clauses: Sequence[Clause]) -> list[Context]:
     """
     count = len(clauses)
     final = {clause.paragraph: i for i, clause in enumerate(clauses)}
-    found: list[Context] = []
     initial: dict[int, int] = {}
-    current: int | None = None
-    first = last = 0
-    heading = section = lead_in = -1
+    headings = [i for i, clause in enumerate(clauses) if clause.kind == "heading"]
+    sections = dict(zip(headings, headings_above(clauses, headings), strict=True))
+    found: list[Context] = []
+    heading = lead_in = -1
     before: ClauseKind | None = None
-    for i, (text, kind, _, _, paragraph) in enumerate(clauses):
-        above, shown = heading, section
+    for i, (_, kind, _, _, paragraph) in enumerate(clauses):
         if kind == "heading":
-            if before == "heading":
-                if i < 2 or clauses[i - 2].kind != "heading":
-                    section = i - 1
-            elif section >= 0 and _same_rank(clauses[heading].text, clauses[section].text, text):
-                section = -1
-            above, shown, heading = section, -1, i
-            lead_in = -1
-        elif kind != "item":
+            above, section, heading = sections[i], -1, i
+        else:
+            above, section = heading, sections.get(heading, -1)
+        if kind != "item":
             lead_in = -1
         elif before == "sentence":
             lead_in = i - 1
-        if shown == above:
-            shown = -1
-        if paragraph != current:
-            current, first, last = paragraph, initial.setdefault(paragraph, i), final[paragraph]
         following = i + 1 if i + 1 < count else -1
-        found.append(_context((above, shown, lead_in, i - 1, following, first, last)))
+        first = initial.setdefault(paragraph, i)
+        found.append(_context((above, section, lead_in, i - 1, following, first, final[paragraph])))
         before = kind
+    return found
+
+
+def headings_above(clauses: Sequence[Clause], headings: Sequence[int]) -> list[int]:
+    """Name the heading that each heading stands under.
+
+    Parameters
+    ----------
+    clauses : sequence of Clause
+        All clauses of the document, in order.
+    headings : sequence of int
+        Positions of all headings among them, ascending.
+
+    Returns
+    -------
+    list of int
+        One for each heading: the last that opened a run of headings before it, -1 for none. A heading
+        that looks like that one, and not like those since, stands beside it.
+    """
+    found = []
+    section, before, run = -1, -2, False  # the heading before, and whether another one is before that
+    for i in headings:
+        if i == before + 1:
+            section = section if run else before
+            run = True
+        else:
+            if section >= 0 and _same_rank(clauses[before].text, clauses[section].text, clauses[i].text):
+                section = -1
+            run = False
+        found.append(section)
+        before = i
     return found
 
 
@@ -176,6 +199,7 @@ _RANK: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)
 def _rank(text: str) -> str:
     """How a heading looks: its numbering and its case."""
     mark = _RANK.match(text)
