@@ -143,22 +143,25 @@ def contexts(clauses: Sequence[Clause]) -> list[Context]:
     final = {clause.paragraph: i for i, clause in enumerate(clauses)}
     initial: dict[int, int] = {}
     headings = [i for i, clause in enumerate(clauses) if clause.kind == "heading"]
-    sections = dict(zip(headings, headings_above(clauses, headings), strict=True))
+    over = iter(headings_above(clauses, headings))
     found: list[Context] = []
-    heading = lead_in = -1
+    current: int | None = None
+    first = last = 0
+    heading = section = lead_in = -1
     before: ClauseKind | None = None
     for i, (_, kind, _, _, paragraph) in enumerate(clauses):
+        above, shown = heading, section
         if kind == "heading":
-            above, section, heading = sections[i], -1, i
-        else:
-            above, section = heading, sections.get(heading, -1)
+            heading, section = i, next(over)
+            above, shown = section, -1
         if kind != "item":
             lead_in = -1
         elif before == "sentence":
             lead_in = i - 1
+        if paragraph != current:
+            current, first, last = paragraph, initial.setdefault(paragraph, i), final[paragraph]
         following = i + 1 if i + 1 < count else -1
-        first = initial.setdefault(paragraph, i)
-        found.append(_context((above, section, lead_in, i - 1, following, first, final[paragraph])))
+        found.append(_context((above, shown, lead_in, i - 1, following, first, last)))
         before = kind
     return found
 
