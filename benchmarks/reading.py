@@ -18,7 +18,8 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
-from clausemark.clauses import contexts, segment
+from clausemark.clauses import segment
+from clausemark.context import surroundings
 from clausemark.documents import decode, detect_language, parse_document
 from clausemark.documents.html import parse_html
 
@@ -36,7 +37,7 @@ def seconds(stage: Callable[[Any], object], inputs: Iterable[Any]) -> float:
 
 def read(page: bytes) -> None:
     """Everything from the bytes of a page to clauses in context."""
-    contexts(segment(parse_document(page, media="html")))
+    surroundings(segment(parse_document(page, media="html")))
 
 
 def main() -> None:
@@ -60,7 +61,7 @@ def main() -> None:
         "language": (detect_language, [document.text for document in documents]),
         "parse_document": (lambda page: parse_document(page, media="html"), pages),
         "segment": (segment, documents),
-        "contexts": (contexts, clauses),
+        "surroundings": (surroundings, clauses),
         "HTML to clauses": (read, pages),
     }
     best = dict.fromkeys(stages, float("inf"))

@@ -16,6 +16,7 @@ from clausemark.clauses import Clause, contexts, segment
 from clausemark.context import (
     FIELDS,
     INTRODUCTIONS,
+    KINDS,
     SHAPES,
     SHORTEST_POLICY,
     Surroundings,
@@ -126,6 +127,30 @@ def test_the_neighbours_are_those_that_segmentation_tells() -> None:
     assert around.kind.tolist()[:5] == [1, 1, 0, 2, 2]
     middle = texts.index("Then we delete them.")
     assert (around.first[middle], around.last[middle]) == (middle - 1, middle + 1)
+
+
+HEADINGS = ("1. Scope", "2. Use", "1.1 Names", "A. NAMES", "WHO WE ARE", "Contact us")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(("heading", "sentence", "item", "heading")),
+            st.sampled_from(HEADINGS),
+            st.integers(0, 6) | st.just(2**40),  # a paragraph may go on after another
+        ),
+        max_size=25,
+    )
+)
+@example([("heading", text, 0) for text in HEADINGS])
+def test_the_neighbours_are_those_of_the_contexts(rows: list[tuple[Any, str, int]]) -> None:
+    clauses = [Clause(text, kind, 0, 0, paragraph) for kind, text, paragraph in rows]
+    around, expected = surroundings(clauses), contexts(clauses)
+    for name in ("previous", "next", "heading", "lead_in", "first", "last"):
+        found = getattr(around, name)
+        assert found.dtype == np.int64
+        assert found.tolist() == [getattr(context, name) for context in expected], name
+    assert around.kind.tolist() == [KINDS[clause.kind] for clause in clauses]
 
 
 @pytest.mark.parametrize("count", [1, SHORTEST_POLICY - 1, SHORTEST_POLICY, 20])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from clausemark.documents import Block, Document, parse_document
@@ -141,28 +141,23 @@ def contexts(clauses: Sequence[Clause]) -> list[Context]:
     """
     count = len(clauses)
     final = {clause.paragraph: i for i, clause in enumerate(clauses)}
-    found: list[Context] = []
     initial: dict[int, int] = {}
+    headings = [i for i, clause in enumerate(clauses) if clause.kind == "heading"]
+    over = iter(headings_above(clauses, headings))
+    found: list[Context] = []
     current: int | None = None
     first = last = 0
     heading = section = lead_in = -1
     before: ClauseKind | None = None
-    for i, (text, kind, _, _, paragraph) in enumerate(clauses):
+    for i, (_, kind, _, _, paragraph) in enumerate(clauses):
         above, shown = heading, section
         if kind == "heading":
-            if before == "heading":
-                if i < 2 or clauses[i - 2].kind != "heading":
-                    section = i - 1
-            elif section >= 0 and _same_rank(clauses[heading].text, clauses[section].text, text):
-                section = -1
-            above, shown, heading = section, -1, i
-            lead_in = -1
-        elif kind != "item":
+            heading, section = i, next(over)
+            above, shown = section, -1
+        if kind != "item":
             lead_in = -1
         elif before == "sentence":
             lead_in = i - 1
-        if shown == above:
-            shown = -1
         if paragraph != current:
             current, first, last = paragraph, initial.setdefault(paragraph, i), final[paragraph]
         following = i + 1 if i + 1 < count else -1
@@ -171,11 +166,43 @@ def contexts(clauses: Sequence[Clause]) -> list[Context]:
     return found
 
 
+def headings_above(clauses: Sequence[Clause], headings: Sequence[int]) -> list[int]:
+    """Name the heading that each heading stands under.
+
+    Parameters
+    ----------
+    clauses : sequence of Clause
+        All clauses of the document, in order.
+    headings : sequence of int
+        Positions of all headings among them, ascending.
+
+    Returns
+    -------
+    list of int
+        One for each heading: the last that opened a run of headings before it, -1 for none. A heading
+        that looks like that one, and not like those since, stands beside it.
+    """
+    found = []
+    section, before, run = -1, -2, False  # the heading before, and whether another one is before that
+    for i in headings:
+        if i == before + 1:
+            section = section if run else before
+            run = True
+        else:
+            if section >= 0 and _same_rank(clauses[before].text, clauses[section].text, clauses[i].text):
+                section = -1
+            run = False
+        found.append(section)
+        before = i
+    return found
+
+
 _RANK: Final = re.compile(
     r"(?:(?:section|article|part)\s+)?(\(?(?:\d+(?:\.\d+)*|[A-Z]|[IVX]+)[.):]?)\s", re.I
 )
 
 
+@lru_cache(maxsize=1024)
 def _rank(text: str) -> str:
     """How a heading looks: its numbering and its case."""
     mark = _RANK.match(text)

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clausemark.clauses import Clause, contexts
+from clausemark.clauses import Clause, headings_above
 
 #: Where a clause looks, in the order of the neighbourhood; `clause` is the clause itself.
 FIELDS: Final = (
@@ -126,20 +126,34 @@ def surroundings(clauses: Sequence[Clause]) -> Surroundings:
     Returns
     -------
     Surroundings
+        As `clausemark.clauses.contexts` has it, in columns.
     """
-    around = contexts(clauses)
+    count = len(clauses)
+    if not count:
+        return nothing_around(0)
+    _, kinds, _, _, numbers = zip(*clauses, strict=True)
+    kind = np.fromiter(map(KINDS.__getitem__, kinds), np.int64, count)
+    paragraph, rows = np.fromiter(numbers, np.int64, count), np.arange(count)
+    after = rows + 1
+    after[-1] = -1
+    (headings,) = np.nonzero(kind == HEADING)
+    heading = _latest(kind == HEADING)
+    heading[headings] = headings_above(clauses, headings.tolist())
+    # The sentence before a list is the lead-in of all its items.
+    lead_in = _latest(kind != ITEM)
+    lead_in[(kind != ITEM) | (kind[lead_in] != SENTENCE)] = -1
+    order = paragraph.argsort(kind="stable")
+    ascending = paragraph[order]
+    first = order[ascending.searchsorted(paragraph)]
+    last = order[ascending.searchsorted(paragraph, "right") - 1]
     # A handful of clauses is an excerpt: the first of it is not the title of a policy.
-    scale = len(clauses) - 1 if len(clauses) >= SHORTEST_POLICY else 0
-    table = np.array(
-        [
-            (c.previous, c.next, c.heading, c.lead_in, c.first, c.last, KINDS[clause.kind])
-            for clause, c in zip(clauses, around, strict=True)
-        ],
-        dtype=np.int64,
-    ).reshape(-1, 7)
-    position = np.arange(len(clauses)) / scale if scale else np.full(len(clauses), -1.0)
-    previous, after, heading, lead_in, first, last, kind = np.ascontiguousarray(table.T)
-    return Surroundings(previous, after, heading, lead_in, first, last, kind, position)
+    position = rows / (count - 1) if count >= SHORTEST_POLICY else np.full(count, -1.0)
+    return Surroundings(rows - 1, after, heading, lead_in, first, last, kind, position)
+
+
+def _latest(chosen: NDArray[np.bool_]) -> Ints:
+    """Name the last row up to each that is chosen, -1 for none."""
+    return np.maximum.accumulate(np.where(chosen, np.arange(len(chosen)), -1))
 
 
 def nothing_around(count: int) -> Surroundings:

@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 from clausemark.clauses import Clause
 from clausemark.compiled import compiled
 from clausemark.context import (
+    HEADING,
     INTRODUCTIONS,
+    ITEM,
     Surroundings,
     columns,
-    nothing_around,
-    shapes,
     surroundings,
 )
 from clausemark.model import SHORTEST, TOKEN, Block, Model
@@ -54,10 +54,9 @@ _WORD_ENDS: Final = -2
 _DAMPED: Final = np.concatenate([[0], 1 + np.log(np.arange(1, 1024))])
 _NO_VALUES: Final = np.empty(0, np.float32)
 
-#: Fields that are means of several clauses, and those of one, `INTRODUCTIONS` first.
-MEANS: Final = tuple(nothing_around(0).groups)
-SINGLE: Final = (*INTRODUCTIONS, *(name for name in nothing_around(0).singles if name not in INTRODUCTIONS))
-_PARAGRAPH: Final = MEANS.index("paragraph")
+#: Fields of one neighbour, `INTRODUCTIONS` first, and those that are means, as the kernel has them.
+SINGLE: Final = (*INTRODUCTIONS, "clause", "previous", "next", "before_previous", "after_next")
+MEANS: Final = ("paragraph", "section", "content")
 
 #: Where a word's record has what, after its number of characters; where its characters begin.
 _TOKENS: Final = np.uint32(1)
@@ -150,10 +149,13 @@ class Maps(NamedTuple):
 
 _F32, _F32S = types.float32[::1], types.float32[:, ::1]
 _F64, _F64S = types.float64[::1], types.float64[:, ::1]
-_I32, _I64, _I64S = types.int32[::1], types.int64[::1], types.int64[:, ::1]
+_I32, _I64 = types.int32[::1], types.int64[::1]
 _U32, _U64, _U64S = types.uint32[::1], types.uint64[::1], types.uint64[:, ::1]
 _CODES = types.Array(types.uint32, 1, "C", readonly=True)
 _BOOL = types.boolean
+# Columns of `Surroundings` come from elsewhere.
+_ROWS = types.Array(types.int64, 1, "A", readonly=True)
+_POSITIONS = types.Array(types.float64, 1, "A", readonly=True)
 _TRIE = types.NamedTuple((types.int64, _U64S), Trie)
 _TERMS = types.NamedTuple((_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32, _I32, _F64), Terms)
 _WORDS = types.NamedTuple((_I64, _U64, _U32, _F32), Words)
@@ -461,16 +463,35 @@ def _say(  # type: ignore[no-untyped-def]
     return base
 
 
-@compiled(types.void(_F32S, _MAPS, _I64S, _I64S, _I64S, _I64S, _F32S, _BOOL[::1], _F32S))
+@njit
+def _gather(out, parts, row, at):  # type: ignore[no-untyped-def]
+    """Add what a clause says to the field whose columns begin there."""
+    for j in range(len(out)):
+        out[j] += parts[row, at + j]
+
+
+@njit
+def _mean(out, sums, parts, i, first, last, without, at, start):  # type: ignore[no-untyped-def]
+    """Add the mean of a range of clauses, `without` this one if that is 1."""
+    count = last - first + 1 - without
+    if count > 0:
+        share = 1 / count
+        for j in range(at, at + len(out)):
+            out[j - at] += float32(
+                share * (sums[last + 1, j] - sums[first, j] - without * parts[i, start + j])
+            )
+
+
+@compiled(types.void(_F32S, _MAPS, *(_ROWS,) * 7, _POSITIONS, _F32S))
 def _combine(  # type: ignore[no-untyped-def]
-    scores, maps, rows, first, last, without, shapes, alone, out
+    scores, maps, previous, following, heading, lead_in, first, last, kind, position, out
 ):  # fmt: skip
     """Stage 2, as `context.combine`: what a clause says to each field is worked out once, then gathered."""
     count, classes = out.shape
     said, told = len(maps.alone) - 1, len(maps.told)
-    start = len(rows) * classes  # of the fields that are means
+    start = len(SINGLE) * classes  # of the fields that are means
     parts = np.empty((count, maps.said.shape[1]), dtype=np.float32)
-    sums = np.zeros((count + 1, len(first) * classes))
+    sums = np.zeros((count + 1, len(MEANS) * classes))
     for i in range(count):
         for j in range(maps.said.shape[1]):
             parts[i, j] = 0
@@ -482,24 +503,25 @@ def _combine(  # type: ignore[no-untyped-def]
                 parts[i, j] += scores[i, said + k] * maps.told[k, j]
         for j in range(sums.shape[1]):
             sums[i + 1, j] = sums[i, j] + parts[i, start + j]
-    begin, end = int64(0), int64(0)
+    begin, end = int64(0), int64(0)  # of the paragraph, the end not in it
+    opens, closes = int64(0), int64(0)  # of the section: its first clause after the heading, and its last
     highest, best = np.empty(said, dtype=np.float32), np.zeros(classes, dtype=np.float32)
     for i in range(count):
-        if alone[i]:
+        if kind[i] == HEADING or previous[i] < 0:
+            opens = i + (kind[i] == HEADING)
+            closes = i
+            while closes + 1 < count and kind[closes + 1] != HEADING and previous[closes + 1] >= 0:
+                closes += 1
+        found = out[i]
+        if previous[i] < 0 and following[i] < 0 and heading[i] < 0 and lead_in[i] < 0:
             for j in range(classes):
-                out[i, j] = maps.alone[said, j]
+                found[j] = maps.alone[said, j]
             for k in range(said):
                 for j in range(classes):
-                    out[i, j] += scores[i, k] * maps.alone[k, j]
+                    found[j] += scores[i, k] * maps.alone[k, j]
             continue
-        for j in range(classes):
-            out[i, j] = maps.shapes[shapes.shape[1], j]
-        for k in range(shapes.shape[1]):
-            if shapes[i, k] != 0:
-                for j in range(classes):
-                    out[i, j] += shapes[i, k] * maps.shapes[k, j]
-        if begin != first[_PARAGRAPH, i] or end != last[_PARAGRAPH, i] + 1:
-            begin, end = first[_PARAGRAPH, i], last[_PARAGRAPH, i] + 1
+        if begin != first[i] or end != last[i] + 1:
+            begin, end = first[i], last[i] + 1
             for k in range(said):
                 highest[k] = scores[begin, k]
             for row in range(begin + 1, end):
@@ -510,19 +532,36 @@ def _combine(  # type: ignore[no-untyped-def]
             for k in range(said):
                 for j in range(classes):
                     best[j] += highest[k] * maps.strongest[k, j]
+        # In the order of SHAPES, then the intercept
+        near = previous[i], following[i], heading[i], lead_in[i]
+        under = closes >= opens
+        shape = (
+            kind[i] == HEADING, kind[i] == ITEM,
+            position[i] == 0, 0 < position[i] <= 0.1, 0.9 < position[i] < 1, position[i] == 1,
+            near[0] >= 0, near[1] >= 0, near[2] >= 0, near[3] >= 0,
+            last[i] > first[i], kind[i] != HEADING and closes > opens, kind[i] == HEADING and under, True,
+        )  # fmt: skip
         for j in range(classes):
-            out[i, j] += best[j]
-        for field in range(len(rows)):
-            row, at = rows[field, i], field * classes
-            if row >= 0:
+            found[j] = best[j]
+        for k in range(len(shape)):
+            if shape[k]:
                 for j in range(classes):
-                    out[i, j] += parts[row, at + j]
-        for field in range(len(first)):
-            low, high, own, at = first[field, i], last[field, i] + 1, without[field, i], field * classes
-            share = 1 / max(high - low - own, 1) if high - low > own else 0.0
-            for j in range(classes):
-                total = sums[high, at + j] - sums[low, at + j] - own * parts[i, start + at + j]
-                out[i, j] += float32(share * total)
+                    found[j] += maps.shapes[k, j]
+        # In the order of SINGLE
+        rows = (
+            heading[i], lead_in[i], i, previous[i], following[i],
+            previous[previous[i]] if previous[i] >= 0 else -1,
+            following[following[i]] if following[i] >= 0 else -1,
+        )  # fmt: skip
+        for field in range(len(rows)):
+            if rows[field] >= 0:
+                _gather(found, parts, rows[field], field * classes)
+        # In the order of MEANS
+        _mean(found, sums, parts, i, first[i], last[i], 1, 0, start)
+        if kind[i] != HEADING:
+            _mean(found, sums, parts, i, opens, closes, 1, classes, start)
+        else:
+            _mean(found, sums, parts, i, opens, closes, 0, 2 * classes, start)
 
 
 class Scorer:
@@ -617,9 +656,8 @@ class Scorer:
         scores, maps = self.say([clause.text for clause in clauses]), self._maps
         found = np.empty((len(clauses), maps.alone.shape[1]), np.float32)
         _combine(
-            scores, maps, np.stack([around.singles[name] for name in SINGLE]),
-            *map(np.stack, zip(*(around.groups[name] for name in MEANS), strict=True)),
-            shapes(around), around.alone, found,
+            scores, maps, around.previous, around.next, around.heading, around.lead_in, around.first,
+            around.last, around.kind, around.position, found,
         )  # fmt: skip
         return found
 
