@@ -18,14 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from clausemark.classifier import ClauseClassifier, give
-from clausemark.clauses import Clause, segment
 from clausemark.corpus import Policy
-from clausemark.documents import Document
-from clausemark.documents.lines import read_lines
 from clausemark.errors import CorpusError, InputError
 from clausemark.predict import Labeler
 from clausemark.taxonomy import CATEGORIES
-from clausemark.training import training_set
+from clausemark.training import is_loose, passage, training_set
 
 __all__ = [
     "HEADLINES",
@@ -256,7 +253,8 @@ def predictions(labeler: Labeler, policies: Sequence[Policy]) -> Predictions:
     Clauses and sentences are read in the context of their policy. A segment is a paragraph that the
     model was not trained on: it is split into clauses, these are read in the context of the segment
     alone, and its probability of a category is their mean, weighted by their length in characters:
-    the share of its text that the category is expected to hold.
+    the share of its text that the category is expected to hold. A model that has learnt segments only
+    reads it as it has learnt to (`clausemark.training.passage`).
 
     Parameters
     ----------
@@ -291,12 +289,13 @@ def predictions(labeler: Labeler, policies: Sequence[Policy]) -> Predictions:
     for policy in policies:
         labeled = [i for i, clause in enumerate(policy.clauses) if clause.labels]
         if policy.metadata.get("unit") == "segment":
-            rows += [_segment_probabilities(labeler, policy.clauses[i].text) for i in labeled]
+            read = _whole if labeler.model.info.get("corpus", {}).get("units") == ["segment"] else _mean
+            rows += [read(labeler, policy.clauses[i].text) for i in labeled]
         elif labeled:
             rows += list(labeler.probabilities(policy.clauses_for_context())[labeled])
         for i in labeled:
             groups.append(group)
-            group += _is_loose(policy)
+            group += is_loose(policy)
             labels.append(policy.clauses[i].labels)
             texts.append(policy.clauses[i].text)
             ids.append(f"{policy.id}:{i}")
@@ -356,19 +355,16 @@ def out_of_fold_predictions(classifier: ClauseClassifier, policies: Sequence[Pol
     )
 
 
-def _segment_probabilities(labeler: Labeler, text: str) -> Floats:
+def _whole(labeler: Labeler, text: str) -> Floats:
+    return np.asarray(labeler.probabilities(passage(text))[0])
+
+
+def _mean(labeler: Labeler, text: str) -> Floats:
     """Probabilities of a segment that comes alone: the mean of its clauses, weighted by length."""
-    # Not parse_document: what it refuses in a user's file (no text, not English) is scored here.
-    clauses = segment(Document(text, tuple(read_lines(text)), media="text"))
-    if not clauses:  # bullets only
-        clauses = [Clause(text, "sentence", 0, len(text), 0)]
+    whole, *parts = passage(text)
+    clauses = parts or [whole]
     lengths = [len(clause.text) for clause in clauses]
     return np.asarray(np.average(labeler.probabilities(clauses), axis=0, weights=lengths))
-
-
-def _is_loose(policy: Policy) -> bool:
-    """Tell whether the segments come from several policies, unknown which."""
-    return policy.metadata.get("unit") == "segment" and policy.metadata.get("source") == "mousavi2020"
 
 
 # Figures -----------------------------------------------------------------------------------------

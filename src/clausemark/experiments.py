@@ -30,13 +30,12 @@ from clausemark.evaluation import (
 )
 from clausemark.features import make_features
 from clausemark.model import save_model
-from clausemark.training import describe, make_classifier, train
+from clausemark.training import describe, make_classifier, train, training_set
 
 __all__ = [
     "Experiment",
     "Result",
     "merge",
-    "of_source",
     "read_experiments",
     "run_experiments",
     "write_results",
@@ -190,7 +189,10 @@ def run_experiments(
         If a parameter does not exist or has a value that does not work, or no policy is of the source;
         all are checked before the first is run, as far as that can be told without training.
     """
-    judged = of_source(policies, judge)
+    data = training_set(policies)
+    judged = data.groups[(data.sources == judge) | (judge is None)]
+    if not len(judged):
+        raise InputError(f"no policy is from {judge!r}; there are {', '.join(np.unique(data.sources))}")
     settings = [_checked(experiment, parameters) for experiment in experiments]
     predictions: list[Predictions] = []
     features: list[int] = []
@@ -213,32 +215,6 @@ def run_experiments(
         )
         for i, experiment in enumerate(experiments)
     ]
-
-
-def of_source(policies: Sequence[Policy], source: str | None) -> list[int]:
-    """Number the policies of a source.
-
-    Parameters
-    ----------
-    policies : sequence of Policy
-    source : str or None
-        As their metadata have it; None for any.
-
-    Returns
-    -------
-    list of int
-        Not empty.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    sources = [str(policy.metadata.get("source", "")) for policy in policies]
-    found = [number for number, name in enumerate(sources) if source in (None, name)]
-    if not found:
-        raise InputError(f"no policy is from {source!r}; there are {', '.join(sorted(set(sources)))}")
-    return found
 
 
 def write_results(

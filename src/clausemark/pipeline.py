@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from clausemark.classifier import ClauseClassifier
 from clausemark.corpus import Paths, Policy, read_corpus, statistics, to_datasets
 from clausemark.evaluation import Predictions, evaluate, out_of_fold_predictions
 from clausemark.model import save_model
-from clausemark.training import describe, train
+from clausemark.training import describe, train, training_set
 
 __all__ = ["make_model", "prepare"]
 
@@ -83,11 +85,9 @@ def make_model(
     classifier = train(policies, parameters)
     found = out_of_fold_predictions(classifier, policies)
     metrics = _metrics(found)
-    sources: dict[str, list[int]] = {}
-    for number, policy in enumerate(policies):
-        sources.setdefault(str(policy.metadata.get("source", "")), []).append(number)
-    if len(sources) > 1:
-        metrics |= {source: _metrics(found.of(numbers)) for source, numbers in sorted(sources.items())}
+    data = training_set(policies)
+    for source in np.unique(data.sources) if len(set(data.sources)) > 1 else ():
+        metrics[str(source)] = _metrics(found.of(data.groups[data.sources == source]))
     return classifier, save_model(classifier, folder, corpus=describe(policies, parameters), metrics=metrics)
 
 

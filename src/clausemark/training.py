@@ -13,7 +13,10 @@ from joblib import parallel_config
 from numpy.typing import NDArray
 
 from clausemark.classifier import ClauseClassifier
+from clausemark.clauses import Clause, segment
 from clausemark.corpus import Policy, digest
+from clausemark.documents import Document
+from clausemark.documents.lines import read_lines
 from clausemark.errors import CorpusError, InputError
 from clausemark.features import clause_frame
 from clausemark.taxonomy import CATEGORIES
@@ -37,13 +40,16 @@ class TrainingSet:
     primary : ndarray of shape (n_clauses,), int64
         Column of the primary category, -1 where a clause has no label.
     groups : ndarray of shape (n_clauses,), int64
-        Number of the policy.
+        Number of the policy; of the segment, where it is not known which policy that is from.
+    sources : ndarray of shape (n_clauses,), str
+        Where the policy is from.
     """
 
     frame: pd.DataFrame
     targets: NDArray[np.int64]
     primary: NDArray[np.int64]
     groups: NDArray[np.int64]
+    sources: NDArray[np.str_]
 
     @property
     def labeled(self) -> NDArray[np.bool_]:
@@ -57,7 +63,8 @@ def training_set(policies: Sequence[Policy]) -> TrainingSet:
     Parameters
     ----------
     policies : sequence of Policy
-        Clauses without a label count as context only.
+        Clauses without a label count as context only. Of policies whose unit is the segment each
+        segment is a document of its own, laid out by `passage`.
 
     Returns
     -------
@@ -68,25 +75,68 @@ def training_set(policies: Sequence[Policy]) -> TrainingSet:
     CorpusError
         If no clause has a label.
     """
-    labels = [clause.labels for policy in policies for clause in policy.clauses]
+    frames: list[pd.DataFrame] = []
+    labels: list[tuple[str, ...]] = []
+    groups: list[int] = []
+    sources: list[str] = []
+    group = 0
+    for policy in policies:
+        source = str(policy.metadata.get("source", ""))
+        documents = [(policy.clauses_for_context(), [clause.labels for clause in policy.clauses])]
+        if policy.metadata.get("unit") == "segment":
+            documents = []
+            for clause in policy.clauses:
+                parts = passage(clause.text)
+                documents.append((parts, [clause.labels, *[()] * (len(parts) - 1)]))
+        for clauses, given in documents:
+            frames.append(clause_frame(clauses))
+            labels += given
+            groups += [group] * len(clauses)
+            sources += [source] * len(clauses)
+            group += is_loose(policy)
+        group += 1
     if not any(labels):
         raise CorpusError("no clause of the corpus has a label")
     return TrainingSet(
-        pd.concat([clause_frame(policy.clauses_for_context()) for policy in policies], ignore_index=True),
+        pd.concat(frames, ignore_index=True),
         np.array([[name in row for name in CATEGORIES] for row in labels], dtype=np.int64),
         np.array([CATEGORIES.index(row[0]) if row else -1 for row in labels], dtype=np.int64),
-        np.repeat(np.arange(len(policies)), [len(policy.clauses) for policy in policies]),
+        np.array(groups, dtype=np.int64),
+        np.array(sources),
     )
 
 
+def passage(text: str) -> list[Clause]:
+    """Lay a segment out for a model that labels segments: the whole of it, then its clauses.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of Clause
+        All in one paragraph, so that the whole looks at what its clauses say.
+    """
+    # Not parse_document: what it refuses in a user's file (no text, not English) is text here.
+    clauses = segment(Document(text, tuple(read_lines(text)), media="text"))
+    whole = Clause(text, "sentence", 0, len(text), 0)
+    return [whole, *(clause._replace(paragraph=0) for clause in clauses if len(clauses) > 1)]
+
+
+def is_loose(policy: Policy) -> bool:
+    """Tell whether the segments come from several policies, unknown which."""
+    return policy.metadata.get("unit") == "segment" and policy.metadata.get("source") == "mousavi2020"
+
+
 def weights_of(
-    policies: Sequence[Policy], parameters: Mapping[str, Any] | None = None
+    data: TrainingSet, parameters: Mapping[str, Any] | None = None
 ) -> dict[str, NDArray[np.float64]]:
     """Weigh the clauses of several corpora, whose annotators had habits of their own.
 
     Parameters
     ----------
-    policies : sequence of Policy
+    data : TrainingSet
     parameters : mapping, optional
         Of which `CORPORA` counts: source of a policy -> weight of its clauses, or a mapping of stage
         to weight; 1 for what is not named. Stage "clause" learns what words mean, stage "context" the
@@ -103,7 +153,7 @@ def weights_of(
         If a weight is no number of 0 or more, or of a source that no policy has.
     """
     given = (parameters or {}).get(CORPORA) or {}
-    sources = sorted({str(policy.metadata.get("source", "")) for policy in policies})
+    sources, places = np.unique(data.sources, return_inverse=True)
     if not isinstance(given, Mapping):
         raise InputError(
             f"{CORPORA} maps sources of policies to weights, as {sources[0]}: 0.5; not {given!r}"
@@ -119,13 +169,7 @@ def weights_of(
                 raise InputError(f"{CORPORA}.{source} is a weight of 0 or more, not {weight!r}")
             weights[stage][source] = float(weight)
     return {
-        stage: np.array(
-            [
-                by_source[str(policy.metadata.get("source", ""))] if clause.labels else 0.0
-                for policy in policies
-                for clause in policy.clauses
-            ]
-        )
+        stage: data.labeled * np.array([by_source[source] for source in sources])[places]
         for stage, by_source in weights.items()
     }
 
@@ -138,7 +182,7 @@ def train(
     Parameters
     ----------
     policies : sequence of Policy
-        At least two.
+        At least two, or segments of several.
     parameters : mapping, optional
         Parameters of `clausemark.classifier.ClauseClassifier`; defaults for those not named. Besides,
         `CORPORA`: see `weights_of`.
@@ -158,9 +202,10 @@ def train(
         If there are fewer than two policies or no labels.
     """
     classifier = make_classifier(parameters)
-    if len(policies) < 2:
+    data = training_set(policies)
+    weights = weights_of(data, parameters)
+    if data.groups[-1] == 0:
         raise CorpusError("training needs at least two policies, so that scores can be out of fold")
-    data, weights = training_set(policies), weights_of(policies, parameters)
     try:
         with parallel_config(n_jobs=jobs):
             return classifier.fit(
@@ -211,12 +256,13 @@ def describe(policies: Sequence[Policy], parameters: Mapping[str, Any] | None = 
     Returns
     -------
     dict
-        digest (SHA-256), policies, clauses, license; and the weights of the corpora if there were any.
+        digest (SHA-256), policies, clauses, units, license; and the weights of the corpora if there were any.
     """
     weights = (parameters or {}).get(CORPORA)
     return {
         "digest": digest(policies),
         "policies": len(policies),
         "clauses": sum(len(policy.clauses) for policy in policies),
+        "units": sorted({str(policy.metadata.get("unit", "?")) for policy in policies}),
         "license": " and ".join(sorted({str(p.metadata.get("license", "?")) for p in policies})),
     } | ({CORPORA: dict(weights)} if weights else {})
