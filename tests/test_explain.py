@@ -152,7 +152,7 @@ def test_probability_and_threshold_are_those_of_the_label(
         found = explainer.explain(clause.index)
         assert (found.index, found.category, found.clause.text) == (clause.index, clause.primary, clause.text)
         for k, category in enumerate(CATEGORIES):
-            found = explainer.explain(clause.index, category)
+            found = explainer.explain(clause.index, category, top=0)
             assert found.probability == pytest.approx(clause.scores[category], abs=1e-6)
             assert found.threshold == labeler.model.thresholds[k]
 
@@ -180,11 +180,18 @@ def by_scikit_learn(
         }
         nothing = np.zeros((len(clauses), 24), np.float32), np.zeros((len(clauses), 12), np.float32)
         rest = float(weights[-1] + neighbourhood(*nothing, around)[index] @ weights[:-1])  # shapes
+    looked_at = [(field, shares, *maps[field]) for field, shares in sources(around, index).items()
+                 if field in maps]  # fmt: skip
+    if "strongest" in maps:
+        # Each score is that of the clause of the paragraph that has the highest.
+        paragraph = np.arange(around.first[index], around.last[index] + 1)
+        highest = paragraph[(features @ says.coef_.T + says.intercept_)[paragraph].argmax(axis=0)]
+        said, told = maps["strongest"]
+        looked_at += [
+            ("strongest", {row: 1.0}, said * (highest == row), told) for row in set(highest.tolist())
+        ]
     found: dict[str, float] = {}
-    for field, shares in sources(around, index).items():
-        if field not in maps:
-            continue
-        said, told = maps[field]
+    for field, shares, said, told in looked_at:
         effect = said @ says.coef_ + told @ announces.coef_
         rest += float(said @ says.intercept_ + told @ announces.intercept_)
         for row, share in shares.items():
@@ -212,7 +219,9 @@ def test_every_contribution_is_that_of_the_estimator_and_bears_the_name_of_its_f
     for index in range(len(explainer.clauses)):
         for k, category in enumerate(CATEGORIES):
             explanation = explainer.explain(index, category)
-            found = {f"{c.block}__{c.term}": c.value for c in explanation.contributions if c.block != "shape"}
+            ngrams = [c for c in explanation.contributions if c.block != "shape"]
+            found = {f"{c.block}__{c.term}": c.value for c in ngrams}
+            assert len(found) == len(ngrams), "an n-gram of a field is named once"
             expected, rest = by_scikit_learn(classifier, document, index, k)
             assert found == pytest.approx(expected, abs=1e-5)
             shape = explanation.blocks.get("shape", 0.0)
@@ -240,7 +249,12 @@ def test_blocks_are_named_after_the_fields_around_a_clause(
 
 
 def test_that_there_are_neighbours_is_part_of_the_intercept(explainer: Explainer) -> None:
-    shapes = {c.term for i in range(45) for c in explainer.explain(i).contributions if c.block == "shape"}
+    shapes = {
+        c.term
+        for i in range(len(explainer.clauses))
+        for c in explainer.explain(i).contributions
+        if c.block == "shape"
+    }
     assert shapes == {name for name in SHAPES if not name.startswith("has ")}
 
 

@@ -23,6 +23,7 @@ from scipy.sparse import csr_matrix, hstack
 from clausemark import scorer as module
 from clausemark.classifier import ClauseClassifier, give
 from clausemark.clauses import Clause, segment
+from clausemark.compiled import compiled
 from clausemark.context import combine, join, surroundings
 from clausemark.corpus import read_corpus
 from clausemark.documents import read_document
@@ -273,7 +274,7 @@ def test_a_scorer_can_be_sent_to_another_process(scorer: Scorer) -> None:
 
 def test_where_nothing_can_be_written_kernels_are_compiled_all_the_same(monkeypatch) -> None:
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
-    assert module._compiled(int64(int64))(lambda x: x + 1)(2) == 3
+    assert compiled(int64(int64))(lambda x: x + 1)(2) == 3
 
 
 def test_labeling_imports_neither_scikit_learn_nor_pandas() -> None:

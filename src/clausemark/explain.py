@@ -205,7 +205,8 @@ class Explainer:
         self._strongest = strongest(said, self._around)
         blocks = self._model.blocks
         self._weights = np.concatenate([block.weights for block in blocks.values()]).astype(np.float64)
-        self._ends = np.cumsum([len(block.terms) for block in blocks.values()])
+        self._terms = [block.terms for block in blocks.values()]
+        self._ends = np.cumsum([len(terms) for terms in self._terms])
         self._names = [
             block if field == "clause" else f"{field} {block}" for field in FIELDS for block in blocks
         ] + ["shape"]
@@ -296,7 +297,7 @@ class Explainer:
         bias = self._model.intercepts.astype(np.float64)
         maps, shape, intercept = self._maps(k, bool(self._around.alone[index]))
         indptr, indices, data = self._features
-        found: list[tuple[Ints, Ints, Floats]] = []
+        said: defaultdict[str, list[tuple[Ints, Floats]]] = defaultdict(list)
         properties = dict(zip(SHAPES, (shape * self._shapes[index]).tolist(), strict=True))
         looked_at = [
             (field, shares, maps[field])
@@ -315,9 +316,13 @@ class Explainer:
                 [data[indptr[row] : indptr[row + 1]] * share for row, share in shares.items()]
             )
             if len(shares) > 1:
-                terms, place = np.unique(terms, return_inverse=True)
-                value = np.bincount(place, weights=value, minlength=len(terms))
-            value = value * (self._weights[terms] @ weights)
+                terms, value = _sum_by_term(terms, value)
+            said[field].append((terms, value * (self._weights[terms] @ weights)))
+        found: list[tuple[Ints, Ints, Floats]] = []
+        for field, parts in said.items():
+            terms, value = (np.concatenate(part) for part in zip(*parts, strict=True))
+            if len(parts) > 1:  # an n-gram of several of the strongest counts once
+                terms, value = _sum_by_term(terms, value)
             block = np.searchsorted(self._ends, terms, side="right")
             found.append((FIELDS.index(field) * len(self._ends) + block, terms, value))
         # That there are neighbours at all says nothing; with what they say it makes the intercept.
@@ -360,7 +365,12 @@ class Explainer:
             return SHAPES[term]
         block = name % len(self._ends)
         start = int(self._ends[block - 1]) if block else 0
-        return list(self._model.blocks.values())[block].terms[term - start]
+        return self._terms[block][term - start]
+
+
+def _sum_by_term(terms: Ints, values: Floats) -> tuple[Ints, Floats]:
+    terms, place = np.unique(terms, return_inverse=True)
+    return terms, np.bincount(place, weights=values, minlength=len(terms)).astype(np.float64, copy=False)
 
 
 def explain(
