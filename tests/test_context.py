@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clausemark.clauses import Clause, contexts, segment
@@ -132,6 +132,7 @@ def test_the_neighbours_are_those_that_segmentation_tells() -> None:
 HEADINGS = ("1. Scope", "2. Use", "1.1 Names", "A. NAMES", "WHO WE ARE", "Contact us")
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -173,6 +174,7 @@ def test_clauses_are_alone_without_a_neighbour_and_only_then() -> None:
     assert nothing_around(3).alone.tolist() == [True] * 3
 
 
+@settings(deadline=None)
 @given(policies())
 def test_joined_documents_do_not_know_each_other(parts: list[list[Clause]]) -> None:
     joined = join(map(surroundings, parts))
@@ -203,6 +205,7 @@ def test_the_columns_follow_each_other_without_a_gap() -> None:
     assert widths["shape"] == len(SHAPES)
 
 
+@settings(deadline=None)
 @given(policies())
 @example([segment(POLICY), segment("We sell data."), segment(POLICY)])
 def test_every_field_is_the_mean_or_the_strongest_of_what_a_slow_reading_finds(
@@ -230,6 +233,7 @@ def test_every_field_is_the_mean_or_the_strongest_of_what_a_slow_reading_finds(
         start += len(clauses)
 
 
+@settings(deadline=None)
 @given(policies())
 def test_sources_name_the_clauses_that_a_slow_reading_finds(parts: list[list[Clause]]) -> None:
     around = join(map(surroundings, parts))
@@ -244,6 +248,7 @@ def test_sources_name_the_clauses_that_a_slow_reading_finds(parts: list[list[Cla
         start += len(clauses)
 
 
+@settings(deadline=None)
 @given(policies())
 def test_the_strongest_is_one_of_the_paragraph_that_none_exceeds(parts: list[list[Clause]]) -> None:
     around = join(map(surroundings, parts))
@@ -255,6 +260,7 @@ def test_the_strongest_is_one_of_the_paragraph_that_none_exceeds(parts: list[lis
         np.testing.assert_array_equal(said[rows, np.arange(SAID)], said[paragraph].max(axis=0))
 
 
+@settings(deadline=None)
 @given(policies())
 @example([segment(POLICY), segment(POLICY)])
 def test_sources_add_up_to_the_neighbourhood(parts: list[list[Clause]]) -> None:
@@ -315,6 +321,7 @@ def test_a_clause_alone_has_no_shape() -> None:
     assert not shapes(nothing_around(2)).any()
 
 
+@settings(deadline=None)
 @given(documents())
 def test_a_shape_has_what_the_clause_looks_at(clauses: list[Clause]) -> None:
     around = surroundings(clauses)
@@ -358,6 +365,7 @@ def test_clauses_alone_do_not_know_the_map_in_context() -> None:
     np.testing.assert_array_equal(found, affine(said, alone))
 
 
+@settings(deadline=None)
 @given(documents().filter(lambda clauses: len(clauses) > 1))
 def test_a_policy_scores_the_same_whatever_else_is_scored_with_it(clauses: list[Clause]) -> None:
     around = surroundings(clauses)

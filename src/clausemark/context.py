@@ -176,13 +176,16 @@ def join(parts: Iterable[Surroundings]) -> Surroundings:
         Rows count through all of them.
     """
     parts = list(parts)
-    starts = np.cumsum([0, *map(len, parts)])
+    if len(parts) == 1:
+        return parts[0]
+    lengths = [len(part) for part in parts]
+    shift = np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
     columns = []
     for name in (field.name for field in dataclasses.fields(Surroundings)):
-        values = [getattr(part, name) for part in parts]
+        values = np.concatenate([getattr(part, name) for part in parts])
         if name not in ("kind", "position"):
-            values = [np.where(v >= 0, v + start, v) for v, start in zip(values, starts, strict=False)]
-        columns.append(np.concatenate(values))
+            values += shift * (values >= 0)
+        columns.append(values)
     return Surroundings(*columns)
 
 
