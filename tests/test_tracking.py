@@ -117,11 +117,12 @@ def test_a_run_names_the_code_that_trained(run: Any) -> None:
         assert run.data.tags["clausemark.commit"] in (commit, f"{commit}-dirty")
 
 
-def test_the_model_of_a_run_has_a_signature_and_an_example(run: Any) -> None:
+def test_the_model_of_a_run_has_a_signature_and_an_example(store: Path, run: Any) -> None:
     model = mlflow.models.get_model_info(f"runs:/{run.info.run_id}/clausemark")
     assert [str(column.type) for column in model.signature.inputs] == ["DataType.string"]
     (row,) = model.signature.outputs
-    assert {"doc", "start", "end", "primary", "labels", "scores"} <= {p.name for p in row.type.properties}
+    record, *_ = Labeler.load(store / "model").label(TEXT).to_records()
+    assert {column.name for column in row.type.properties} == set(record)
     assert model.saved_input_example_info is not None
 
 

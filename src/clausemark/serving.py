@@ -31,6 +31,7 @@ class Row(BaseModel):
     primary: str
     labels: list[str]
     scores: dict[str, float]
+    needs_review: bool
 
 
 class ServedLabeler(PythonModel):
