@@ -35,7 +35,7 @@ from clausemark.importers import import_mousavi
 from clausemark.model import Model
 from clausemark.predict import Labeler
 from clausemark.taxonomy import CATEGORIES
-from clausemark.training import train, training_set
+from clausemark.training import passage, train, training_set
 
 FPC, TPS, UCC, *_ = CATEGORIES
 DS, IG = "Data Security", "Introductory/Generic"
@@ -165,6 +165,14 @@ def test_a_segment_is_the_mean_of_its_clauses_by_their_length(labeler: Keywords)
     assert found.probabilities[0, 0] == pytest.approx(share * 0.9 + (1 - share) * 0.04)
     assert found.probabilities[0, 1] == pytest.approx(share * 0.04 + (1 - share) * 0.8)
     assert found.texts == [f"{first} {second}"]
+
+
+def test_a_model_that_has_learnt_segments_reads_them_whole(labeler: Keywords) -> None:
+    pages = [policy("a", clause("We collect names. We share them.", FPC), unit="segment")]
+    labeler.model.info["corpus"] = {"units": ["segment"]}
+    found = predictions(labeler, pages)
+    expected = labeler.probabilities(passage("We collect names. We share them."))[0]
+    np.testing.assert_array_equal(found.probabilities[0], expected)
 
 
 def test_a_segment_is_read_on_its_own_and_not_as_the_top_of_a_page(labeler: Keywords) -> None:

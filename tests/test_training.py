@@ -9,7 +9,7 @@ from clausemark.corpus import AnnotatedClause, Policy
 from clausemark.errors import CorpusError, InputError
 from clausemark.features import surroundings_of
 from clausemark.taxonomy import CATEGORIES
-from clausemark.training import describe, make_classifier, train, training_set
+from clausemark.training import describe, make_classifier, passage, train, training_set, weights_of
 from tiny import WORDS, tiny_policies
 
 FPC, TPS = CATEGORIES[:2]
@@ -41,6 +41,67 @@ def test_clauses_without_a_label_are_context_only():
     assert data.primary.tolist() == [-1, 0, -1]
     assert not data.targets[~data.labeled].any()
     assert data.groups.tolist() == [0, 0, 0]
+
+
+def test_a_segment_is_laid_out_whole_and_beside_its_clauses():
+    whole, *parts = passage("We collect names. We share them.")
+    assert whole.text == "We collect names. We share them."
+    assert [part.text for part in parts] == ["We collect names.", "We share them."]
+    assert {whole.paragraph, *(part.paragraph for part in parts)} == {0}
+    assert [clause.text for clause in passage("We collect names.")] == ["We collect names."]
+    assert [clause.text for clause in passage("•")] == ["•"]
+
+
+def test_of_a_segment_the_whole_is_learnt_and_its_clauses_are_context():
+    pair = ("We collect. We share.", (FPC, TPS)), ("We keep it.", ("Data Retention",))
+    data = training_set([policy("a", *pair, unit="segment"), policy("b", *pair, unit="segment")])
+    assert (
+        data.frame["text"].tolist()
+        == ["We collect. We share.", "We collect.", "We share.", "We keep it."] * 2
+    )
+    assert data.labeled.tolist() == [True, False, False, True] * 2
+    assert data.groups.tolist() == [0] * 4 + [1] * 4
+    assert surroundings_of(data.frame).alone.tolist() == [False, False, False, True] * 2
+
+
+def test_segments_of_unknown_policies_are_learnt_from_one_by_one():
+    segments = [
+        (clause.text, clause.labels) for clauses in tiny_policies("train") for clause in clauses.clauses
+    ]
+    loose = policy("a", *segments, unit="segment", source="mousavi2020")
+    assert len(set(training_set([loose]).groups)) == len(segments)
+    assert train([loose], {"weights": WORDS, "folds": 2}).out_of_fold_.shape == (len(segments), 12)
+
+
+def test_corpora_weigh_as_is_said_in_each_stage():
+    data = training_set(
+        [
+            policy("a", ("We collect.", (FPC,)), ("So.", ()), source="ours"),
+            policy("b", ("We share.", (TPS,)), source="theirs"),
+        ]
+    )
+
+    def weights(corpora):
+        return {stage: found.tolist() for stage, found in weights_of(data, {"corpora": corpora}).items()}
+
+    assert weights({}) == {"clause": [1, 0, 1], "context": [1, 0, 1]}
+    assert weights({"ours": 0.5}) == {"clause": [0.5, 0, 1], "context": [0.5, 0, 1]}
+    assert weights({"ours": {"context": 0}}) == {"clause": [1, 0, 1], "context": [0, 0, 1]}
+
+
+@pytest.mark.parametrize(
+    ("corpora", "message"),
+    [
+        ({"hers": 1}, "no policy is from 'hers'; there are ours"),
+        ({"ours": -1}, "a weight of 0 or more, not -1"),
+        ({"ours": {"words": 1}}, "no stage 'words'; there are clause, context"),
+        (0.5, "maps sources of policies to weights, as ours: 0.5"),
+    ],
+)
+def test_weights_of_corpora_that_do_not_work_are_named(corpora, message):
+    data = training_set([policy("a", ("We collect.", (FPC,)), source="ours")])
+    with pytest.raises(InputError, match=message):
+        weights_of(data, {"corpora": corpora})
 
 
 def test_context_never_crosses_policies():
