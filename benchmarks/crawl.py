@@ -105,7 +105,7 @@ def apart(crawl: Path, model: str, folder: Path) -> dict[str, float]:
     from clausemark.documents import parse_document
     from clausemark.errors import LanguageError
     from clausemark.predict import Labeler
-    from clausemark.screening import figures, policy_score, score_figures
+    from clausemark.screening import policy_score
 
     labeler = Labeler.load(model)
     policy_score(labeler.label("We keep what is compiled."))
@@ -126,11 +126,6 @@ def apart(crawl: Path, model: str, folder: Path) -> dict[str, float]:
         for start in range(0, len(parts), TOGETHER):
             yield from labeler.label_clauses(parts[start : start + TOGETHER])
 
-    def screen(labels: Any) -> float:
-        texts = [clause.text for clause in labels.clauses]
-        headings = [clause.kind == "heading" for clause in labels.clauses]
-        return score_figures(figures(labels.document.title, texts, headings, labels.chances))
-
     pages = timed("read", lambda: [p for p in Crawl([str(crawl)]) if isinstance(p, Page)])
     timed(
         "bare HTML parse",
@@ -139,7 +134,7 @@ def apart(crawl: Path, model: str, folder: Path) -> dict[str, float]:
     documents = timed("extract", lambda: [parse_document(p.content, name=p.source) for p in pages])
     parts = timed("segment", lambda: list(segment(documents)))
     labels = timed("score", lambda: list(score(parts)))
-    timed("screen", lambda: [screen(each) for each in labels])
+    timed("screen", lambda: [policy_score(each) for each in labels])
 
     def write() -> None:
         manifest = {"model": "", "version": "", "parameters": {"text": True}, "inputs": []}

@@ -32,14 +32,7 @@ from clausemark.features import make_features
 from clausemark.model import save_model
 from clausemark.training import describe, make_classifier, train, training_set
 
-__all__ = [
-    "Experiment",
-    "Result",
-    "merge",
-    "read_experiments",
-    "run_experiments",
-    "write_results",
-]
+__all__ = ["Experiment", "Result", "merge", "read_experiments", "run_experiments", "write_results"]
 
 _KEYS: Final = ("name", "description", "set")
 #: What the table shows.

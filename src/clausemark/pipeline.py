@@ -85,9 +85,10 @@ def make_model(
     classifier = train(policies, parameters)
     found = out_of_fold_predictions(classifier, policies)
     metrics = _metrics(found)
-    data = training_set(policies)
-    for source in np.unique(data.sources) if len(set(data.sources)) > 1 else ():
-        metrics[str(source)] = _metrics(found.of(data.groups[data.sources == source]))
+    if len({policy.metadata.get("source", "") for policy in policies}) > 1:
+        data = training_set(policies)
+        for source in np.unique(data.sources):
+            metrics[str(source)] = _metrics(found.of(data.groups[data.sources == source]))
     return classifier, save_model(classifier, folder, corpus=describe(policies, parameters), metrics=metrics)
 
 

@@ -106,6 +106,12 @@ class LabeledPolicy:
     document: Document
     clauses: tuple[LabeledClause, ...]
 
+    @property
+    def chances(self) -> NDArray[np.float64]:
+        """Calibrated probability of every category: shape (n_clauses, 12), float64."""
+        rows = [[clause.scores[name] for name in CATEGORIES] for clause in self.clauses]
+        return np.array(rows, dtype=np.float64).reshape(-1, len(CATEGORIES))
+
     def to_records(self) -> list[dict[str, Any]]:
         """Return one dict a clause, in the order of the keys of the JSONL output."""
         return [{"doc": self.document.source, **clause.to_dict()} for clause in self.clauses]

@@ -22,7 +22,7 @@ from clausemark.taxonomy import CATEGORIES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from clausemark.predict import LabeledPolicy
+    from clausemark.predict import LabeledPolicy, Labels
 
 #: Score from which on a page counts as a privacy policy.
 POLICY_SCORE: Final = 0.5
@@ -107,12 +107,12 @@ WEIGHTS: Final[dict[str, float]] = {
 BIAS: Final = -6.1093
 
 
-def policy_score(policy: LabeledPolicy) -> float:
+def policy_score(policy: LabeledPolicy | Labels) -> float:
     """Say how much a page looks like a privacy policy.
 
     Parameters
     ----------
-    policy : LabeledPolicy
+    policy : LabeledPolicy or Labels
         A labeled page; label it with ``any_language=True`` if it may not be in English.
 
     Returns
@@ -125,12 +125,12 @@ def policy_score(policy: LabeledPolicy) -> float:
     return score_figures(policy_figures(policy))
 
 
-def policy_figures(policy: LabeledPolicy) -> dict[str, float]:
+def policy_figures(policy: LabeledPolicy | Labels) -> dict[str, float]:
     """Give the figures that a page is judged by.
 
     Parameters
     ----------
-    policy : LabeledPolicy
+    policy : LabeledPolicy or Labels
 
     Returns
     -------
@@ -141,9 +141,7 @@ def policy_figures(policy: LabeledPolicy) -> dict[str, float]:
         policy.document.title,
         [clause.text for clause in policy.clauses],
         [clause.kind == "heading" for clause in policy.clauses],
-        np.array([[clause.scores[name] for name in CATEGORIES] for clause in policy.clauses]).reshape(
-            -1, len(CATEGORIES)
-        ),
+        policy.chances,
     )
 
 

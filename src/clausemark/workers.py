@@ -203,12 +203,9 @@ def count_words(text: str) -> int:
 
 def _row(page: Page, labels: Labels) -> dict[str, Any]:
     """Make a page's row of documents."""
-    from clausemark.screening import POLICY_SCORE, figures, score_figures
+    from clausemark.screening import POLICY_SCORE, policy_score
 
-    document, score = labels.document, 0.0
-    if labels.clauses:
-        texts, headings = zip(*((c.text, c.kind == "heading") for c in labels.clauses), strict=True)
-        score = score_figures(figures(document.title, texts, headings, labels.chances))
+    document, score = labels.document, policy_score(labels)
     return {
         "source": page.source,
         "url": page.url,
