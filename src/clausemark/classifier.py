@@ -11,7 +11,7 @@ sum over the n-grams of the clause and of its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 
 from clausemark.context import HEADING, INTRODUCTIONS, Surroundings, affine, combine, neighbourhood
 from clausemark.features import as_frame, make_features, surroundings_of
-from clausemark.svm import LinearScores
+from clausemark.svm import LinearScores, side_by_side
 from clausemark.taxonomy import CATEGORIES
 
 #: Share of the clauses under a heading or lead-in from which on it announces their category.
@@ -76,7 +76,8 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         TF-IDF of the text.
     says_, announces_ : LinearScores
         Stage 1: what a clause says (for each class whether it is given and, where a primary class is
-        known, whether it is primary), and what those say that a heading or lead-in introduces.
+        known, whether it is primary; once more by those clauses that count in stage 1 only), and what
+        those say that a heading or lead-in introduces.
     alone_, context_ : ndarray of shape (n_inputs + 1, n_classes), float32
         Stage 2 for clauses that come alone (input: what the clause says) and in context (input:
         `clausemark.context.neighbourhood`); the last row is the intercept. Calibration (Platt 1999,
@@ -142,14 +143,15 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_clauses,) or (n_clauses, n_classes)
             Labels, or an indicator matrix of 0 and 1.
         primary : array-like of int of shape (n_clauses,), optional
-            Column of the primary category.
+            Column of the primary category, -1 where it is not known: each that is given may be it.
         groups : array-like of shape (n_clauses,), optional
             Policy of each clause. Folds never part a group.
         sample_weight : array-like of shape (n_clauses,), optional
             How much each clause counts; one of 0 is context for its neighbours only.
         context_weight : array-like of shape (n_clauses,), optional
             The same for stage 2, calibration and thresholds, which learn the habits of annotators;
-            by default `sample_weight`.
+            by default `sample_weight`. Clauses that count in stage 1 only have scores of their own
+            there, beside those of the others, and stage 2 learns what these are worth.
 
         Returns
         -------
@@ -175,23 +177,20 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         self.features_ = make_features(self.weights, self.word_ngrams, self.char_ngrams, self.min_df)
         # Vocabulary and idf know no labels: they are learnt once, the folds share them.
         features = csr_matrix(self.features_.fit_transform(frame))
-        aims = targets if primary is None else np.hstack([targets, _indicators(primary, targets.shape[1])])
+        aims = targets if primary is None else np.hstack([targets, _indicators(primary, targets)])
         announced, introduces = announcements(targets, own_weight, around)
-        everything = np.arange(len(frame))
-        fitted = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(_fit_scores)(LinearScores(self.C, self.prior, self.seed), features, y, w, rows)
-            for y, w in ((aims, own_weight), (announced, introduces))
-            for rows in (everything, *(train for train, _ in splits))
+        # What stage 2 does not learn from was annotated by other habits: it has scores of its own.
+        parts = [w for w in (own_weight * (weight > 0), own_weight * (weight == 0)) if w.any()]
+        goals = [*((aims, part) for part in parts), (announced, introduces)]
+        (self.says_, self.announces_), *held = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            delayed(self._first)(features, goals, rows)
+            for rows in (np.arange(len(frame)), *(train for train, _ in splits))
         )
-        (self.says_, *says), (self.announces_, *announces) = (
-            fitted[: len(splits) + 1],
-            fitted[len(splits) + 1 :],
-        )
-        said = np.zeros((len(frame), aims.shape[1]), dtype=np.float32)
+        said = np.zeros((len(frame), len(parts) * aims.shape[1]), dtype=np.float32)
         told = np.zeros(targets.shape, dtype=np.float32)
-        for (_, test), one, other in zip(splits, says, announces, strict=True):
-            said[test] = one.decision_function(features[test])
-            told[test] = other.decision_function(features[test])
+        for (_, test), (says, announces) in zip(splits, held, strict=True):
+            said[test] = says.decision_function(features[test])
+            told[test] = announces.decision_function(features[test])
         # A map for clauses alone has few inputs and needs no restraint.
         self.alone_, self.out_of_fold_alone_ = self._second(said, aims, targets, weight, splits, C=1.0)
         near = neighbourhood(said, told, around)
@@ -209,11 +208,8 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         if self.thresholds == "tuned":
             self.thresholds_ = tune_thresholds(chances, targets[counts], weight[counts])
         best = chances.argmax(axis=1)
-        right = (
-            targets[counts][np.arange(len(best)), best]
-            if primary is None
-            else best == np.asarray(primary)[counts]
-        )
+        goal = aims[counts][:, -targets.shape[1] :]  # the primary category, if that is known
+        right = goal[np.arange(len(best)), best].astype(bool)
         self.review_ = find_review(chances.max(axis=1), right, weight[counts])
         return self
 
@@ -305,6 +301,16 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         splitter = folds(number, shuffle=True, random_state=self.seed)
         return list(splitter.split(np.empty(count), groups=groups))
 
+    def _first(
+        self, features: csr_matrix, goals: Sequence[tuple[Ints, NDArray[np.float64]]], rows: Ints
+    ) -> tuple[LinearScores, LinearScores]:
+        """Fit stage 1 on some of the rows; all but the last of the goals are what clauses say."""
+        *says, announces = (
+            LinearScores(self.C, self.prior, self.seed).fit(features[rows], y[rows], weight[rows])
+            for y, weight in goals
+        )
+        return side_by_side(says), announces
+
     def _second(
         self,
         X: Floats,
@@ -339,12 +345,6 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _fit_scores(
-    model: LinearScores, features: csr_matrix, y: Ints, weight: NDArray[np.float64], rows: Ints
-) -> LinearScores:
-    return model.fit(features[rows], y[rows], weight[rows])
-
-
 def _weights(name: str, given: ArrayLike | None, count: int) -> NDArray[np.float64]:
     weight = np.ones(count) if given is None else np.asarray(given, dtype=float)
     if weight.shape != (count,) or not weight.any() or weight.min() < 0:
@@ -352,8 +352,10 @@ def _weights(name: str, given: ArrayLike | None, count: int) -> NDArray[np.float
     return weight
 
 
-def _indicators(primary: ArrayLike, classes: int) -> Ints:
-    return np.asarray(np.asarray(primary)[:, None] == np.arange(classes), dtype=np.int64)
+def _indicators(primary: ArrayLike, targets: Ints) -> Ints:
+    """Mark the primary category of each clause: all that it has, where that is not known."""
+    column = np.asarray(primary)[:, None]
+    return np.where(column < 0, targets, column == np.arange(targets.shape[1])).astype(np.int64)
 
 
 def announcements(

@@ -289,7 +289,7 @@ def predictions(labeler: Labeler, policies: Sequence[Policy]) -> Predictions:
     for policy in policies:
         labeled = [i for i, clause in enumerate(policy.clauses) if clause.labels]
         if policy.metadata.get("unit") == "segment":
-            read = _whole if labeler.model.info.get("corpus", {}).get("units") == ["segment"] else _mean
+            read = _whole if "segment" in labeler.model.info.get("corpus", {}).get("units", ()) else _mean
             rows += [read(labeler, policy.clauses[i].text) for i in labeled]
         elif labeled:
             rows += list(labeler.probabilities(policy.clauses_for_context())[labeled])
@@ -342,11 +342,13 @@ def out_of_fold_predictions(classifier: ClauseClassifier, policies: Sequence[Pol
     if scores.shape != data.targets.shape:
         raise InputError(f"the model learnt from {len(scores)} clauses, the corpus has {len(data.targets)}")
     rows = data.labeled
+    # Labels without an order stand in that of the categories, as `read_corpus` has them.
+    primary = np.where(data.primary < 0, data.targets.argmax(axis=1), data.primary)
     probabilities = expit(scores[rows].astype(np.float64))
     ids = [f"{p.id}:{i}" for p in policies for i, clause in enumerate(p.clauses) if clause.labels]
     return Predictions(
         targets=data.targets[rows],
-        primary=data.primary[rows],
+        primary=primary[rows],
         probabilities=probabilities,
         given=give(probabilities, classifier.thresholds_),
         groups=data.groups[rows],

@@ -8,6 +8,7 @@ tells about a category by itself says how far its weight may go.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -95,6 +96,14 @@ class LinearScores(ClassifierMixin, BaseEstimator):
     def decision_function(self, X: csr_matrix) -> Floats:
         """Score features; shape (n_clauses, n_outputs), float32."""
         return np.asarray(X @ self.coef_.T + self.intercept_, dtype=np.float32)
+
+
+def side_by_side(models: Sequence[LinearScores]) -> LinearScores:
+    """Make one model of several of the same features: the outputs of the first, then of the next."""
+    whole = LinearScores(models[0].C, models[0].prior, models[0].seed)
+    whole.coef_ = np.vstack([model.coef_ for model in models])
+    whole.intercept_ = np.concatenate([model.intercept_ for model in models])
+    return whole
 
 
 def fit_svm(

@@ -38,7 +38,7 @@ class TrainingSet:
     targets : ndarray of shape (n_clauses, 12), int64
         1 where a clause has a category.
     primary : ndarray of shape (n_clauses,), int64
-        Column of the primary category, -1 where a clause has no label.
+        Column of the primary category, -1 where a clause has no label, or its labels no order.
     groups : ndarray of shape (n_clauses,), int64
         Number of the policy; of the segment, where it is not known which policy that is from.
     sources : ndarray of shape (n_clauses,), str
@@ -54,7 +54,7 @@ class TrainingSet:
     @property
     def labeled(self) -> NDArray[np.bool_]:
         """Which clauses have a label; the others are context: shape (n_clauses,), bool."""
-        return np.asarray(self.primary >= 0)
+        return np.asarray(self.targets.any(axis=1))
 
 
 def training_set(policies: Sequence[Policy]) -> TrainingSet:
@@ -79,6 +79,7 @@ def training_set(policies: Sequence[Policy]) -> TrainingSet:
     labels: list[tuple[str, ...]] = []
     groups: list[int] = []
     sources: list[str] = []
+    primary: list[int] = []
     group = 0
     for policy in policies:
         source = str(policy.metadata.get("source", ""))
@@ -91,6 +92,7 @@ def training_set(policies: Sequence[Policy]) -> TrainingSet:
         for clauses, given in documents:
             frames.append(clause_frame(clauses))
             labels += given
+            primary += [CATEGORIES.index(row[0]) if row and not is_loose(policy) else -1 for row in given]
             groups += [group] * len(clauses)
             sources += [source] * len(clauses)
             group += is_loose(policy)
@@ -100,7 +102,7 @@ def training_set(policies: Sequence[Policy]) -> TrainingSet:
     return TrainingSet(
         pd.concat(frames, ignore_index=True),
         np.array([[name in row for name in CATEGORIES] for row in labels], dtype=np.int64),
-        np.array([CATEGORIES.index(row[0]) if row else -1 for row in labels], dtype=np.int64),
+        np.array(primary, dtype=np.int64),
         np.array(groups, dtype=np.int64),
         np.array(sources),
     )
@@ -125,7 +127,7 @@ def passage(text: str) -> list[Clause]:
 
 
 def is_loose(policy: Policy) -> bool:
-    """Tell whether the segments come from several policies, unknown which."""
+    """Tell whether the segments come from several policies, unknown which, with labels in no order."""
     return policy.metadata.get("unit") == "segment" and policy.metadata.get("source") == "mousavi2020"
 
 
