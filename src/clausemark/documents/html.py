@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -63,6 +64,8 @@ def _roles() -> dict[int, str]:
 
 
 _ROLES: Final = _roles()
+#: Roles of elements that end no block.
+_INLINE: Final = frozenset(("", "a", "b"))
 #: Kind of the blocks in an element; elements not named here leave it as it is.
 _KINDS: Final[dict[str, BlockKind]] = {
     "li": "item",
@@ -96,12 +99,22 @@ class _Piece:
 
     kind: BlockKind
     furniture: bool
-    parts: list[str]
+    text: str
+    chars: int  # of these: in links, in bold
+    linked: int
     bold: int = 0
-    linked: int = 0
-    chars: int = 0
-    lead: int = 0  # parts in bold before the first that is not
-    text: str = ""
+    run_in: int = 0  # end of what it opens with in bold, if that reads like a label
+    prose: int = field(init=False)  # characters, 0 if it is no prose
+
+    def __post_init__(self) -> None:
+        text = self.text
+        is_prose = (
+            len(text) >= 60
+            and 2 * self.linked < self.chars
+            and (text[-1] in '.:;!?)"”' or len(text) > 200)
+            and text.count(" ") > 8
+        )
+        self.prose = len(text) if is_prose else 0
 
 
 def parse_html(html: str | bytes) -> tuple[str, list[Block], str]:
@@ -213,130 +226,114 @@ def _attributes(tag: bytes) -> int:
 class _Walk:
     """One pass over the tree, without recursion; what is skipped is not even entered.
 
-    Half of a crawled page is furniture. It is passed over too, and only its size is noted, unless
-    `thorough`.
+    Half of a crawled page is furniture. It is passed over too, and only where it stands is noted.
     """
 
-    def __init__(self, thorough: bool) -> None:
-        self.thorough = thorough
-        self.passed = 0  # characters of furniture passed over
+    def __init__(self) -> None:
         self.pieces: list[_Piece] = []
-        self.current: _Piece | None = None
-        self.kinds: list[BlockKind] = ["paragraph"]
-        self.chars = 0
-        self.furniture = 0
-        self.bold = 0
-        self.link = 0
-        self.pre = 0
+        self.passed: list[tuple[int, LexborNode, BlockKind, bool, bool, bool]] = []
+        self.size = 0
         self.rows: list[int] = []
         self.items: list[list[_Piece]] = []
+        # The block at hand: its texts, their characters, and the texts in bold that it opens with
+        self.parts: list[str] = []
+        self.chars = self.linked = self.bold = self.lead = 0
 
-    def run(self, root: LexborNode) -> list[_Piece]:
-        # Open elements and what they mean, with whether they are furniture.
-        stack: list[tuple[LexborNode, str, bool]] = []
-        roles = _ROLES
-        node = root
+    def run(
+        self,
+        root: LexborNode,
+        kind: BlockKind = "paragraph",
+        bold: bool = False,
+        link: bool = False,
+        pre: bool = False,
+        furniture: bool = False,
+    ) -> None:
+        """Gather the pieces of an element, given what it stands in."""
+        roles, parts = _ROLES, self.parts
+        role = ""
+        nodes = iter((root,))
+        # Open elements: what is left of the one around them, and what that means.
+        above: list[tuple[Iterator[LexborNode], str, BlockKind, bool, bool, bool, bool]] = []
         while True:
-            below = None
-            role = roles.get(node.tag_id, "")
-            if role == "-text":
-                text = node.text_content
-                if text and (self.current is not None or not text.isspace()):
-                    self._text(text)
-            elif role == "br":
-                if self.current is not None:
-                    self.current.parts.append(_BREAK)
-            elif role != "-skip":
-                furniture = False
-                if role == "a":
-                    if (node.attributes.get("href") or "#").startswith("#"):
-                        role = ""
-                    else:
-                        self.link += 1
-                elif role == "b":
-                    self.bold += 1
-                elif role:
-                    if self.current is not None:
-                        self._flush()
-                    furniture = not self.furniture and _is_furniture(node, role)
-                    if furniture and not (self.thorough or self.items or self.rows):
-                        self.passed += len(" ".join(node.text().split()))
-                        role = "-skip"
-                    else:
-                        self._enter(role, furniture)
-                if role != "-skip":
-                    below = node.child
-                    if below is not None:
-                        stack.append((node, role, furniture))
-                    elif role:
-                        self._leave(role, furniture)
-            if below is None:
-                below = node.next
-                while below is None:
-                    if not stack:
-                        self._flush()
-                        return self.pieces
-                    node, role, furniture = stack.pop()
-                    if role:
-                        self._leave(role, furniture)
-                    below = node.next
-            node = below
+            for node in nodes:
+                inner = roles.get(node.tag_id, "")
+                if inner == "-text":
+                    text = node.text_content
+                    if text and (parts or not text.isspace()):
+                        self._text(text.replace("\n", _BREAK) if pre else text, bold, link)
+                elif inner == "br":
+                    if parts:
+                        parts.append(_BREAK)
+                elif inner != "-skip":
+                    outer = (nodes, role, kind, bold, link, pre, furniture)
+                    if inner == "a":
+                        link = link or not (node.attributes.get("href") or "#").startswith("#")
+                    elif inner == "b":
+                        bold = True
+                    elif inner:
+                        if parts:
+                            self._flush(kind, furniture)
+                        if not furniture and _is_furniture(node, inner):
+                            if not (self.items or self.rows):
+                                self.passed.append((len(self.pieces), node, kind, bold, link, pre))
+                                continue
+                            furniture = True
+                        kind = _KINDS.get(inner, kind)
+                        if inner == "li":
+                            self.items.append([])
+                        elif inner == "tr":
+                            self.rows.append(len(self.pieces))
+                        elif inner == "pre":
+                            pre = True
+                    above.append(outer)
+                    nodes, role = node.iter(include_text=True), inner
+                    break
+            else:
+                if role not in _INLINE:
+                    if parts:
+                        self._flush(kind, furniture)
+                    if role == "li":
+                        self._item(self.items.pop())
+                    elif role == "tr":
+                        self._row(self.rows.pop())
+                if not above:
+                    return
+                nodes, role, kind, bold, link, pre, furniture = above.pop()
 
-    def _enter(self, tag: str, furniture: bool) -> None:
-        self.furniture += furniture
-        if tag in _KINDS:
-            self.kinds.append(_KINDS[tag])
-        if tag == "li":
-            self.items.append([])
-        elif tag == "tr":
-            self.rows.append(len(self.pieces))
-        elif tag == "pre":
-            self.pre += 1
+    def run_passed(self) -> None:
+        """Gather the pieces of the furniture too, each where it stands."""
+        outside, self.pieces = self.pieces, []
+        start = 0
+        for stop, node, *state in self.passed:
+            self.pieces += outside[start:stop]
+            self.run(node, *state, furniture=True)
+            start = stop
+        self.pieces += outside[start:]
 
-    def _leave(self, tag: str, furniture: bool) -> None:
-        if tag == "a":
-            self.link -= 1
-        elif tag == "b":
-            self.bold -= 1
-        else:
-            if self.current is not None:
-                self._flush()
-            self.furniture -= furniture
-            if tag in _KINDS:
-                self.kinds.pop()
-            if tag == "li":
-                self._item(self.items.pop())
-            elif tag == "tr":
-                self._row(self.rows.pop())
-            elif tag == "pre":
-                self.pre -= 1
-
-    def _text(self, text: str) -> None:
+    def _text(self, text: str, bold: bool, link: bool) -> None:
         size = len(text.strip())
-        piece = self.current
-        if piece is None:
-            self.current = piece = _Piece(self.kinds[-1], self.furniture > 0, [])
-        if self.pre:
-            text = text.replace("\n", _BREAK)
-        if self.bold:
-            if piece.lead == len(piece.parts):
-                piece.lead += 1
-            piece.bold += size
-        if self.link:
-            piece.linked += size
-        piece.chars += size
-        piece.parts.append(text)
+        self.chars += size
+        if bold:
+            self.bold += size
+            if self.lead == len(self.parts):
+                self.lead += 1
+        if link:
+            self.linked += size
+        self.parts.append(text)
 
-    def _flush(self) -> None:
-        piece, self.current = self.current, None
-        if piece is None:
-            return
-        piece.text = _collapse(piece.parts)
+    def _flush(self, kind: BlockKind, furniture: bool) -> None:
+        parts, lead = self.parts, self.lead
+        piece = _Piece(kind, furniture, _collapse(parts), self.chars, self.linked, self.bold)
+        if 0 < lead < len(parts):
+            label = _collapse(parts[:lead])
+            piece.run_in = len(label) if _LABELLED.match(label) else 0
+        parts.clear()
+        self.chars = self.linked = self.bold = self.lead = 0
         self.pieces.append(piece)
-        self.chars += len(piece.text)
-        if self.chars > MAX_CHARS:  # furniture included: what is refused need not be walked to its end
+        self.size += len(piece.text)
+        if self.size > MAX_CHARS:  # furniture included: what is refused need not be walked to its end
             raise InputError(TOO_LONG)
-        if piece.kind == "item":
+        if kind == "item":
             self.items[-1].append(piece)
 
     def _item(self, blocks: list[_Piece]) -> None:
@@ -354,10 +351,9 @@ class _Walk:
             return
         if sum(len(c.text) for c in cells) > _ROW_CHARS:
             return
-        row = _Piece("row", any(c.furniture for c in cells), [])
-        row.text = " | ".join(c.text.replace("\n", " ") for c in cells)
-        row.linked, row.chars = sum(c.linked for c in cells), sum(c.chars for c in cells)
-        self.pieces[first:] = [row]
+        text = " | ".join(c.text.replace("\n", " ") for c in cells)
+        chars, linked = sum(c.chars for c in cells), sum(c.linked for c in cells)
+        self.pieces[first:] = [_Piece("row", any(c.furniture for c in cells), text, chars, linked)]
 
 
 def _collapse(parts: list[str]) -> str:
@@ -387,43 +383,34 @@ def _names_furniture(name: str) -> bool:
     return _FURNITURE_NAME.search(name) is not None
 
 
-def _is_prose(piece: _Piece) -> bool:
-    text = piece.text
-    return (
-        len(text) >= 60
-        and 2 * piece.linked < piece.chars
-        and (text[-1] in '.:;!?)"”' or len(text) > 200)
-        and text.count(" ") > 8
-    )
-
-
 def _prose(pieces: list[_Piece]) -> int:
-    return sum(len(piece.text) for piece in pieces if _is_prose(piece))
+    return sum(piece.prose for piece in pieces)
 
 
 def _pieces(root: LexborNode) -> list[_Piece]:
     """Gather the text but that of furniture, unless more prose stands in what calls itself so."""
-    walk = _Walk(thorough=False)
-    pieces = walk.run(root)
-    outside = [p for p in pieces if not p.furniture]
+    walk = _Walk()
+    walk.run(root)
+    outside = [p for p in walk.pieces if not p.furniture]
     most = 2 * _prose(outside)
-    if walk.passed + _prose(pieces) > most:
-        pieces = _Walk(thorough=True).run(root)
-        if _prose(pieces) > most:
-            return pieces
+    passed = [node.text() for _, node, *_ in walk.passed]
+    room = most - _prose(walk.pieces)
+    if sum(map(len, passed)) > room and sum(len(" ".join(text.split())) for text in passed) > room:
+        walk.run_passed()
+        if _prose(walk.pieces) > most:
+            return walk.pieces
     return outside
 
 
 def _trim(pieces: list[_Piece]) -> list[_Piece]:
     """Drop what is nothing but links before the first and after the last paragraph of prose."""
-    prose = [_is_prose(piece) for piece in pieces]
-    if True not in prose:
+    prose = [i for i, piece in enumerate(pieces) if piece.prose]
+    if not prose:
         return pieces
-    first, last = prose.index(True), len(prose) - 1 - prose[::-1].index(True)
     kept = [
         p
         for i, p in enumerate(pieces)
-        if first <= i <= last or 10 * p.linked < 8 * p.chars or p.kind == "heading"
+        if prose[0] <= i <= prose[-1] or 10 * p.linked < 8 * p.chars or p.kind == "heading"
     ]
     return kept or pieces
 
@@ -464,9 +451,5 @@ def _assemble(pieces: list[_Piece]) -> tuple[str, list[Block]]:
         ):
             blocks.append(Block("heading", start, end))
         else:
-            run_in = 0
-            if 0 < piece.lead < len(piece.parts):
-                lead = _collapse(piece.parts[: piece.lead])
-                run_in = start + len(lead) if _LABELLED.match(lead) else 0
-            blocks.append(Block(piece.kind, start, end, run_in))
+            blocks.append(Block(piece.kind, start, end, piece.run_in and start + piece.run_in))
     return text, resolve(text, blocks)
