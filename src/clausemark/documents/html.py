@@ -112,7 +112,7 @@ class _Piece:
             len(text) >= 60
             and 2 * self.linked < self.chars
             and (text[-1] in '.:;!?)"”' or len(text) > 200)
-            and text.count(" ") > 8
+            and len(text.split(" ", 9)) > 9
         )
         self.prose = len(text) if is_prose else 0
 
@@ -260,7 +260,14 @@ class _Walk:
                 if inner == "-text":
                     text = node.text_content
                     if text and (parts or not text.isspace()):
-                        self._text(text.replace("\n", _BREAK) if pre else text, bold, link)
+                        size = len(text.strip())
+                        self.chars += size
+                        if link:
+                            self.linked += size
+                        if bold:
+                            self.bold += size
+                            self.lead += self.lead == len(parts)
+                        parts.append(text.replace("\n", _BREAK) if pre else text)
                 elif inner == "br":
                     if parts:
                         parts.append(_BREAK)
@@ -310,17 +317,6 @@ class _Walk:
             start = stop
         self.pieces += outside[start:]
 
-    def _text(self, text: str, bold: bool, link: bool) -> None:
-        size = len(text.strip())
-        self.chars += size
-        if bold:
-            self.bold += size
-            if self.lead == len(self.parts):
-                self.lead += 1
-        if link:
-            self.linked += size
-        self.parts.append(text)
-
     def _flush(self, kind: BlockKind, furniture: bool) -> None:
         parts, lead = self.parts, self.lead
         piece = _Piece(kind, furniture, _collapse(parts), self.chars, self.linked, self.bold)
@@ -358,7 +354,10 @@ class _Walk:
 
 def _collapse(parts: list[str]) -> str:
     """Join texts as a browser shows them: white space collapsed, forced breaks kept."""
-    text = " ".join((parts[0] if len(parts) == 1 else "".join(parts)).split())
+    text = "".join(parts).strip()
+    if "  " not in text and text.isprintable():  # most are, and telling costs half of splitting
+        return text
+    text = " ".join(text.split())
     return "\n".join(line.strip() for line in text.split(_BREAK)).strip() if _BREAK in text else text
 
 
