@@ -13,6 +13,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from clausemark.documents.lines import (
     BULLET,
+    MARKS,
     MAX_CHARS,
     TOO_LONG,
     Block,
@@ -311,9 +312,9 @@ class _Walk:
         """Gather the pieces of the furniture too, each where it stands."""
         outside, self.pieces = self.pieces, []
         start = 0
-        for stop, node, *state in self.passed:
+        for stop, node, kind, bold, link, pre in self.passed:
             self.pieces += outside[start:stop]
-            self.run(node, *state, furniture=True)
+            self.run(node, kind, bold, link, pre, furniture=True)
             start = stop
         self.pieces += outside[start:]
 
@@ -417,38 +418,37 @@ def _trim(pieces: list[_Piece]) -> list[_Piece]:
 def _assemble(pieces: list[_Piece]) -> tuple[str, list[Block]]:
     """Lay the pieces out as one text and settle their kinds."""
     out: list[str] = []
-    spans: list[tuple[_Piece, int]] = []
+    starts: list[int] = []
     size = 0
+    before = ""
     for piece in pieces:
-        if out:
-            tight = piece.kind == "item" and spans[-1][0].kind == "item"
-            out.append("\n" if tight else "\n\n")
-            size += len(out[-1])
-        if piece.kind == "item":
-            out.append("• ")
-            size += 2
-        spans.append((piece, size))
-        out.append(piece.text)
-        size += len(piece.text)
+        gap = "" if not out else "\n" if piece.kind == before == "item" else "\n\n"
+        before = piece.kind
+        if before == "item":
+            gap += "• "
+        out += gap, piece.text
+        starts.append(size + len(gap))
+        size = starts[-1] + len(piece.text)
     text = "".join(out)
     blocks: list[Block] = []
-    for piece, start in spans:
-        end = start + len(piece.text)
-        whole_bold = piece.bold == piece.chars and len(piece.text) < 160
-        long_heading = piece.kind == "heading" and len(piece.text) > 300
-        bullet = BULLET.match(piece.text) if piece.kind in ("paragraph", "item") else None
-        if long_heading or (piece.kind == "paragraph" and "\n" in piece.text):
-            blocks.extend(read_lines(text, start, end))
-        elif bullet:
+    for piece, start in zip(pieces, starts, strict=True):
+        kind, line = piece.kind, piece.text
+        end = start + len(line)
+        if (kind == "paragraph" and "\n" in line) or (kind == "heading" and len(line) > 300):
+            blocks += read_lines(text, start, end)
+        elif kind in ("paragraph", "item") and line[0] in MARKS and (bullet := BULLET.match(line)):
             blocks.append(Block("item", start + bullet.end(), end))
-        elif (
-            piece.kind == "paragraph"
-            and whole_bold
-            and not is_lead_in(piece.text)
-            and (is_title(piece.text) or piece.text[-1] in ":.?")
-            and len(piece.text.split()) <= 12
-        ):
+        elif kind == "paragraph" and piece.bold == piece.chars and _is_bold_title(line):
             blocks.append(Block("heading", start, end))
         else:
-            blocks.append(Block(piece.kind, start, end, piece.run_in and start + piece.run_in))
+            blocks.append(Block(kind, start, end, piece.run_in and start + piece.run_in))
     return text, resolve(text, blocks)
+
+
+def _is_bold_title(line: str) -> bool:
+    return (
+        len(line) < 160
+        and not is_lead_in(line)
+        and (line[-1] in ":.?" or is_title(line))
+        and len(line.split()) <= 12
+    )
