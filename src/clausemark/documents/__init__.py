@@ -233,13 +233,17 @@ def detect_language(text: str) -> str:
         return ""
     middle = len(text) // 2
     sample = text[max(0, middle - _LANGUAGE_SAMPLE // 2) : middle + _LANGUAGE_SAMPLE // 2]
-    words = sample.lower().split()
-    if sum(map(_ENGLISH.__contains__, words)) >= _ENGLISH_SHARE * len(words):
+    words = sample.split()
+    if _is_english(words) or _is_english([word.lower() for word in words]):
         return "en"
     from resiliparse.parse.lang import detect_fast
 
     language, _ = detect_fast(sample, cutoff=1200)
     return "" if language == "unknown" else str(language)
+
+
+def _is_english(words: list[str]) -> bool:
+    return sum(map(_ENGLISH.__contains__, words)) >= _ENGLISH_SHARE * len(words)
 
 
 def _parse(data: bytes | str, name: str, media: Media | None) -> Document:

@@ -28,7 +28,7 @@ from clausemark.errors import InputError
 #: Never part of what a reader sees as text.
 _SKIPPED: Final = (
     "script style noscript template svg math iframe object embed canvas audio video map select"
-    " option optgroup datalist button textarea head title link meta param source img".split()
+    " option optgroup datalist button textarea head title link meta param source img input".split()
 )
 _BLOCK: Final = frozenset(
     "address article aside blockquote body caption center dd details dialog dir div dl dt fieldset"
@@ -56,13 +56,13 @@ _BREAK: Final = "\0"
 
 def _roles() -> dict[int, str]:
     """What the walk does at a node, by the parser's number of its tag, which is cheap to ask for."""
-    body = LexborHTMLParser("x").body
+    body = LexborHTMLParser("x<!---->").body
     assert body is not None
-    (text,) = body.iter(include_text=True)
+    text, comment = body.iter(include_text=True)
     create = LexborHTMLParser("").create_node
     roles = {text.tag_id: "-text", **{create(tag).tag_id: tag for tag in (*_BLOCK, "a", "br")}}
     roles |= {create(tag).tag_id: "b" for tag in _BOLD}
-    return roles | {create(tag).tag_id: "-skip" for tag in _SKIPPED}
+    return roles | {node.tag_id: "-skip" for node in (comment, *map(create, _SKIPPED))}
 
 
 _ROLES: Final = _roles()
@@ -171,7 +171,7 @@ def _check_tags(html: bytes) -> None:
                 return
             continue
         tag = name.lower().decode("latin-1")
-        if _attributes(rest) > _MAX_ATTRIBUTES:
+        if _is_crowded(rest):
             raise InputError(
                 f"has a tag with more than {_MAX_ATTRIBUTES:,} attributes: not a page that browsers show"
             )
@@ -195,9 +195,10 @@ def _check_tags(html: bytes) -> None:
 def _may_nest(html: bytes) -> bool:
     """Bound the depth from above by counting chunk by chunk, at a hundredth of the cost."""
     source = np.frombuffer(html, np.uint8)
-    opens = np.flatnonzero(source == ord("<"))
-    if len(opens) <= 2 * _MAX_DEPTH:
+    is_open = source == ord("<")
+    if np.count_nonzero(is_open) <= 2 * _MAX_DEPTH:
         return False
+    opens = np.flatnonzero(is_open)
     closes = opens[source[np.minimum(opens + 1, len(source) - 1)] == ord("/")]
     steps = np.bincount(opens // _CHUNK)
     steps -= 2 * np.bincount(closes // _CHUNK, minlength=len(steps))
@@ -214,14 +215,17 @@ def _may_crowd(html: bytes) -> bool:
             start += size
             continue
         tag = _OPEN_CLOSE.match(html, max(0, html.rfind(b"<", max(0, start - size), start)))
-        if tag and _attributes(tag.group(3)) > _MAX_ATTRIBUTES:
+        if tag and _is_crowded(tag.group(3)):
             return True
         start = html.find(b">", start)
     return False
 
 
-def _attributes(tag: bytes) -> int:
-    return len(_QUOTED.sub(b"", tag).split()) if len(tag) > 2 * _MAX_ATTRIBUTES else 0
+def _is_crowded(tag: bytes) -> bool:
+    most = _MAX_ATTRIBUTES
+    if len(tag) <= 2 * most or len(tag.split(None, most)) <= most:
+        return False
+    return len(_QUOTED.sub(b"", tag).split()) > most
 
 
 class _Walk:
