@@ -151,10 +151,10 @@ def parse_html(html: str | bytes) -> tuple[str, list[Block], str]:
         html = html.encode()
     _check_tags(html)
     parser = LexborHTMLParser(html)
-    node = parser.css_first("head > title")
-    title = " ".join(node.text().split()) if node is not None else ""
+    head = () if parser.head is None else parser.head.iter()
+    title = next((node.text() for node in head if node.tag == "title"), "")
     pieces = _pieces(parser.root) if parser.root is not None else []
-    return (*_assemble(_trim(pieces)), title)
+    return (*_assemble(_trim(pieces)), " ".join(title.split()))
 
 
 def _check_tags(html: bytes) -> None:

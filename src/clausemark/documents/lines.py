@@ -257,7 +257,7 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
     pieces = [text[start:end] for _, start, end, _ in found]
     titles = [
         kind == "paragraph" and len(piece) <= _TITLE_CHARS and is_title(piece)
-        for (kind, *_), piece in zip(found, pieces, strict=True)
+        for (kind, _, _, _), piece in zip(found, pieces, strict=True)
     ]
 
     def is_tight(i: int) -> bool:
