@@ -114,7 +114,7 @@ class _Piece:
             len(text) >= 60
             and 2 * self.linked < self.chars
             and (text[-1] in '.:;!?)"”' or len(text) > 200)
-            and len(text.split(" ", 9)) > 9
+            and (text.count(" ", 0, 120) > 8 or text.count(" ") > 8)
         )
         self.prose = len(text) if is_prose else 0
 
@@ -279,7 +279,7 @@ class _Walk:
                 elif inner != "-skip":
                     outer = (nodes, role, kind, bold, link, pre, furniture)
                     if inner == "a":
-                        link = link or not (node.attributes.get("href") or "#").startswith("#")
+                        link = link or not (node.attrs.get("href") or "#").startswith("#")
                     elif inner == "b":
                         bold = True
                     elif inner:
@@ -374,7 +374,7 @@ def _is_furniture(node: LexborNode, tag: str) -> bool:
     attributes = node.attributes
     if not attributes:
         return False
-    if (attributes.get("role") or "") in _FURNITURE_ROLES:
+    if attributes.get("role") in _FURNITURE_ROLES:
         return True
     if tag in _HEADINGS:
         return False

@@ -65,12 +65,15 @@ _NOT_TITLE: Final = re.compile(
         ]
     )
 )
-#: House number and street, box, or postcode: a line of an address, not a title.
+#: House number and street, and the like: a line of an address, not a title.
 _ADDRESS: Final = re.compile(
     r"\d{2,6}\s+(?:[NSEW]{1,2}\.?\s+)?[A-Z0-9]\S*(?:\s+\S+){0,4}?\s+(?i:st|street|ave|avenue|rd|road|blvd"
     r"|boulevard|dr|drive|lane|plaza|parkway|court|square|floor|suite|highway)\b"
-    r"|.*\bP\.?\s?O\.?\s?Box\b|(?i:attn|attention)\b|.*\b[A-Z]{2}\.?,?\s+\d{5}(?:-\d{4})?$"
-    r"|.*\b[A-Z]{1,2}\d[A-Z\d]?\s+\d[A-Z]{2}$|(?i:tel|phone|fax|e-?mail)\b[.:]?\s*\S*[\d@]"
+    r"|(?i:attn|attention)\b|(?i:tel|phone|fax|e-?mail)\b[.:]?\s*\S*[\d@]"
+)
+_BOX: Final = re.compile(r".*\bP\.?\s?O\.?\s?Box\b")
+_POSTCODE: Final = re.compile(
+    r".*\b(?:[A-Z]{2}\.?,?\s+\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]?\s+\d[A-Z]{2})$"
 )
 _DIGIT: Final = re.compile("[0-9@]")
 #: A line that ends in a colon and is no heading: a sentence that a list completes.
@@ -118,8 +121,11 @@ def _is_open(text: str) -> bool:
 
 def _is_address(text: str) -> bool:
     # Most lines have nothing that an address must have
-    marked = "Box" in text or text[:3].lower() == "att" or _DIGIT.search(text)
-    return bool(marked) and _ADDRESS.match(text) is not None
+    box = "Box" in text
+    if not (box or text[:3].lower() == "att" or _DIGIT.search(text)):
+        return False
+    coded = text[-1].isdecimal() or text[-1].isupper()
+    return bool(_ADDRESS.match(text) or (box and _BOX.match(text)) or (coded and _POSTCODE.match(text)))
 
 
 def is_lead_in(text: str) -> bool:
