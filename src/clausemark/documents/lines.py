@@ -72,9 +72,7 @@ _ADDRESS: Final = re.compile(
     r"|(?i:attn|attention)\b|(?i:tel|phone|fax|e-?mail)\b[.:]?\s*\S*[\d@]"
 )
 _BOX: Final = re.compile(r".*\bP\.?\s?O\.?\s?Box\b")
-_POSTCODE: Final = re.compile(
-    r".*\b(?:[A-Z]{2}\.?,?\s+\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]?\s+\d[A-Z]{2})$"
-)
+_POSTCODE: Final = re.compile(r".*\b(?:[A-Z]{2}\.?,?\s+\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]?\s+\d[A-Z]{2})$")
 _DIGIT: Final = re.compile("[0-9@]")
 #: A line that ends in a colon and is no heading: a sentence that a list completes.
 _LEAD_IN: Final = re.compile(
