@@ -51,7 +51,7 @@ _ASCII: Final = bytes(range(128))
 _CONTROL: Final = bytes({*range(0x20), 0x7F} - {9, 10, 11, 12, 13, 27})
 _NO_CONTROL: Final = bytes(set(range(256)) - set(_CONTROL))
 _C1_CONTROL: Final = re.compile(rb"\xc2[\x80-\x84\x86-\x9f]")
-_REPLACED: Final = "\ufffd".encode()
+_REPLACED: Final = "\ufffd"
 #: Largest share of control and replacement characters in text.
 _JUNK_SHARE: Final = 0.02
 
@@ -203,7 +203,7 @@ def _decode(data: bytes) -> tuple[str, bytes | None]:
         return data.decode("utf-8"), data
     except UnicodeDecodeError:
         text = data.decode("utf-8", "replace")
-    if 4 * text.count("\ufffd") < len(data.translate(None, _ASCII)):
+    if 4 * text.count(_REPLACED) < len(data.translate(None, _ASCII)):
         return text, None
     from resiliparse.parse.encoding import bytes_to_str, detect_encoding
 
@@ -233,13 +233,17 @@ def detect_language(text: str) -> str:
         return ""
     middle = len(text) // 2
     sample = text[max(0, middle - _LANGUAGE_SAMPLE // 2) : middle + _LANGUAGE_SAMPLE // 2]
-    words = sample.lower().split()
-    if sum(map(_ENGLISH.__contains__, words)) >= _ENGLISH_SHARE * len(words):
+    words = sample.split()
+    if _is_english(words) or _is_english([word.lower() for word in words]):
         return "en"
     from resiliparse.parse.lang import detect_fast
 
     language, _ = detect_fast(sample, cutoff=1200)
     return "" if language == "unknown" else str(language)
+
+
+def _is_english(words: list[str]) -> bool:
+    return sum(map(_ENGLISH.__contains__, words)) >= _ENGLISH_SHARE * len(words)
 
 
 def _parse(data: bytes | str, name: str, media: Media | None) -> Document:
@@ -304,5 +308,5 @@ def _is_html(text: str) -> bool:
 def _is_junk(text: str) -> bool:
     sample = text[:20_000]
     raw = sample.encode()
-    junk = len(raw.translate(None, _NO_CONTROL)) + len(_C1_CONTROL.findall(raw)) + raw.count(_REPLACED)
+    junk = len(raw.translate(None, _NO_CONTROL)) + len(_C1_CONTROL.findall(raw)) + sample.count(_REPLACED)
     return junk > max(2, _JUNK_SHARE * len(sample))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
+import numpy as np
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from clausemark.documents.lines import (
     BULLET,
+    MARKS,
     MAX_CHARS,
     TOO_LONG,
     Block,
@@ -25,7 +28,7 @@ from clausemark.errors import InputError
 #: Never part of what a reader sees as text.
 _SKIPPED: Final = (
     "script style noscript template svg math iframe object embed canvas audio video map select"
-    " option optgroup datalist button textarea head title link meta param source img".split()
+    " option optgroup datalist button textarea head title link meta param source img input".split()
 )
 _BLOCK: Final = frozenset(
     "address article aside blockquote body caption center dd details dialog dir div dl dt fieldset"
@@ -53,16 +56,18 @@ _BREAK: Final = "\0"
 
 def _roles() -> dict[int, str]:
     """What the walk does at a node, by the parser's number of its tag, which is cheap to ask for."""
-    body = LexborHTMLParser("x").body
+    body = LexborHTMLParser("x<!---->").body
     assert body is not None
-    (text,) = body.iter(include_text=True)
+    text, comment = body.iter(include_text=True)
     create = LexborHTMLParser("").create_node
     roles = {text.tag_id: "-text", **{create(tag).tag_id: tag for tag in (*_BLOCK, "a", "br")}}
     roles |= {create(tag).tag_id: "b" for tag in _BOLD}
-    return roles | {create(tag).tag_id: "-skip" for tag in _SKIPPED}
+    return roles | {node.tag_id: "-skip" for node in (comment, *map(create, _SKIPPED))}
 
 
 _ROLES: Final = _roles()
+#: Roles of elements that end no block.
+_INLINE: Final = frozenset(("", "a", "b"))
 #: Kind of the blocks in an element; elements not named here leave it as it is.
 _KINDS: Final[dict[str, BlockKind]] = {
     "li": "item",
@@ -96,12 +101,22 @@ class _Piece:
 
     kind: BlockKind
     furniture: bool
-    parts: list[str]
+    text: str
+    chars: int  # of these: in links, in bold
+    linked: int
     bold: int = 0
-    linked: int = 0
-    chars: int = 0
-    lead: int = 0  # parts in bold before the first that is not
-    text: str = ""
+    run_in: int = 0  # end of what it opens with in bold, if that reads like a label
+    prose: int = field(init=False)  # characters, 0 if it is no prose
+
+    def __post_init__(self) -> None:
+        text = self.text
+        is_prose = (
+            len(text) >= 60
+            and 2 * self.linked < self.chars
+            and (text[-1] in '.:;!?)"”' or len(text) > 200)
+            and (text.count(" ", 0, 120) > 8 or text.count(" ") > 8)
+        )
+        self.prose = len(text) if is_prose else 0
 
 
 def parse_html(html: str | bytes) -> tuple[str, list[Block], str]:
@@ -136,10 +151,10 @@ def parse_html(html: str | bytes) -> tuple[str, list[Block], str]:
         html = html.encode()
     _check_tags(html)
     parser = LexborHTMLParser(html)
-    node = parser.css_first("head > title")
-    title = " ".join(node.text().split()) if node is not None else ""
+    head = () if parser.head is None else parser.head.iter()
+    title = next((node.text() for node in head if node.tag == "title"), "")
     pieces = _pieces(parser.root) if parser.root is not None else []
-    return (*_assemble(_trim(pieces)), title)
+    return (*_assemble(_trim(pieces)), " ".join(title.split()))
 
 
 def _check_tags(html: bytes) -> None:
@@ -156,7 +171,7 @@ def _check_tags(html: bytes) -> None:
                 return
             continue
         tag = name.lower().decode("latin-1")
-        if _attributes(rest) > _MAX_ATTRIBUTES:
+        if _is_crowded(rest):
             raise InputError(
                 f"has a tag with more than {_MAX_ATTRIBUTES:,} attributes: not a page that browsers show"
             )
@@ -179,16 +194,16 @@ def _check_tags(html: bytes) -> None:
 
 def _may_nest(html: bytes) -> bool:
     """Bound the depth from above by counting chunk by chunk, at a hundredth of the cost."""
-    if html.count(b"<") <= 2 * _MAX_DEPTH:
+    source = np.frombuffer(html, np.uint8)
+    is_open = source == ord("<")
+    if np.count_nonzero(is_open) <= 2 * _MAX_DEPTH:
         return False
-    depth = 0
-    for start in range(0, len(html), _CHUNK):
-        stop = start + _CHUNK
-        depth += html.count(b"<", start, stop) - 2 * html.count(b"</", start, stop)
-        if depth > _MAX_DEPTH:
-            return True
-        depth = max(0, depth)
-    return False
+    opens = np.flatnonzero(is_open)
+    closes = opens[source[np.minimum(opens + 1, len(source) - 1)] == ord("/")]
+    steps = np.bincount(opens // _CHUNK)
+    steps -= 2 * np.bincount(closes // _CHUNK, minlength=len(steps))
+    depth = np.cumsum(steps)
+    return bool(np.max(depth - np.minimum.accumulate(np.minimum(depth, 0))) > _MAX_DEPTH)
 
 
 def _may_crowd(html: bytes) -> bool:
@@ -200,143 +215,126 @@ def _may_crowd(html: bytes) -> bool:
             start += size
             continue
         tag = _OPEN_CLOSE.match(html, max(0, html.rfind(b"<", max(0, start - size), start)))
-        if tag and _attributes(tag.group(3)) > _MAX_ATTRIBUTES:
+        if tag and _is_crowded(tag.group(3)):
             return True
         start = html.find(b">", start)
     return False
 
 
-def _attributes(tag: bytes) -> int:
-    return len(_QUOTED.sub(b"", tag).split()) if len(tag) > 2 * _MAX_ATTRIBUTES else 0
+def _is_crowded(tag: bytes) -> bool:
+    most = _MAX_ATTRIBUTES
+    if len(tag) <= 2 * most or len(tag.split(None, most)) <= most:
+        return False
+    return len(_QUOTED.sub(b"", tag).split()) > most
 
 
 class _Walk:
     """One pass over the tree, without recursion; what is skipped is not even entered.
 
-    Half of a crawled page is furniture. It is passed over too, and only its size is noted, unless
-    `thorough`.
+    Half of a crawled page is furniture. It is passed over too, and only where it stands is noted.
     """
 
-    def __init__(self, thorough: bool) -> None:
-        self.thorough = thorough
-        self.passed = 0  # characters of furniture passed over
+    def __init__(self) -> None:
         self.pieces: list[_Piece] = []
-        self.current: _Piece | None = None
-        self.kinds: list[BlockKind] = ["paragraph"]
-        self.chars = 0
-        self.furniture = 0
-        self.bold = 0
-        self.link = 0
-        self.pre = 0
+        self.passed: list[tuple[int, LexborNode, BlockKind, bool, bool, bool]] = []
+        self.size = 0
         self.rows: list[int] = []
         self.items: list[list[_Piece]] = []
+        # The block at hand: its texts, their characters, and the texts in bold that it opens with
+        self.parts: list[str] = []
+        self.chars = self.linked = self.bold = self.lead = 0
 
-    def run(self, root: LexborNode) -> list[_Piece]:
-        # Open elements and what they mean, with whether they are furniture.
-        stack: list[tuple[LexborNode, str, bool]] = []
-        roles = _ROLES
-        node = root
+    def run(
+        self,
+        root: LexborNode,
+        kind: BlockKind = "paragraph",
+        bold: bool = False,
+        link: bool = False,
+        pre: bool = False,
+        furniture: bool = False,
+    ) -> None:
+        """Gather the pieces of an element, given what it stands in."""
+        roles, parts = _ROLES, self.parts
+        role = ""
+        nodes = iter((root,))
+        # Open elements: what is left of the one around them, and what that means.
+        above: list[tuple[Iterator[LexborNode], str, BlockKind, bool, bool, bool, bool]] = []
         while True:
-            below = None
-            role = roles.get(node.tag_id, "")
-            if role == "-text":
-                text = node.text_content
-                if text and (self.current is not None or not text.isspace()):
-                    self._text(text)
-            elif role == "br":
-                if self.current is not None:
-                    self.current.parts.append(_BREAK)
-            elif role != "-skip":
-                furniture = False
-                if role == "a":
-                    if (node.attributes.get("href") or "#").startswith("#"):
-                        role = ""
-                    else:
-                        self.link += 1
-                elif role == "b":
-                    self.bold += 1
-                elif role:
-                    if self.current is not None:
-                        self._flush()
-                    furniture = not self.furniture and _is_furniture(node, role)
-                    if furniture and not (self.thorough or self.items or self.rows):
-                        self.passed += len(" ".join(node.text().split()))
-                        role = "-skip"
-                    else:
-                        self._enter(role, furniture)
-                if role != "-skip":
-                    below = node.child
-                    if below is not None:
-                        stack.append((node, role, furniture))
-                    elif role:
-                        self._leave(role, furniture)
-            if below is None:
-                below = node.next
-                while below is None:
-                    if not stack:
-                        self._flush()
-                        return self.pieces
-                    node, role, furniture = stack.pop()
-                    if role:
-                        self._leave(role, furniture)
-                    below = node.next
-            node = below
+            for node in nodes:
+                inner = roles.get(node.tag_id, "")
+                if inner == "-text":
+                    text = node.text_content
+                    if text and (parts or not text.isspace()):
+                        size = len(text.strip())
+                        self.chars += size
+                        if link:
+                            self.linked += size
+                        if bold:
+                            self.bold += size
+                            self.lead += self.lead == len(parts)
+                        parts.append(text.replace("\n", _BREAK) if pre else text)
+                elif inner == "br":
+                    if parts:
+                        parts.append(_BREAK)
+                elif inner != "-skip":
+                    outer = (nodes, role, kind, bold, link, pre, furniture)
+                    if inner == "a":
+                        link = link or not (node.attrs.get("href") or "#").startswith("#")
+                    elif inner == "b":
+                        bold = True
+                    elif inner:
+                        if parts:
+                            self._flush(kind, furniture)
+                        if not furniture and _is_furniture(node, inner):
+                            if not (self.items or self.rows):
+                                self.passed.append((len(self.pieces), node, kind, bold, link, pre))
+                                continue
+                            furniture = True
+                        kind = _KINDS.get(inner, kind)
+                        if inner == "li":
+                            self.items.append([])
+                        elif inner == "tr":
+                            self.rows.append(len(self.pieces))
+                        elif inner == "pre":
+                            pre = True
+                    above.append(outer)
+                    nodes, role = node.iter(include_text=True), inner
+                    break
+            else:
+                if role not in _INLINE:
+                    if parts:
+                        self._flush(kind, furniture)
+                    if role == "li":
+                        self._item(self.items.pop())
+                    elif role == "tr":
+                        self._row(self.rows.pop())
+                if not above:
+                    return
+                nodes, role, kind, bold, link, pre, furniture = above.pop()
 
-    def _enter(self, tag: str, furniture: bool) -> None:
-        self.furniture += furniture
-        if tag in _KINDS:
-            self.kinds.append(_KINDS[tag])
-        if tag == "li":
-            self.items.append([])
-        elif tag == "tr":
-            self.rows.append(len(self.pieces))
-        elif tag == "pre":
-            self.pre += 1
+    def run_passed(self) -> None:
+        """Gather the pieces of the furniture too, each where it stands."""
+        outside, self.pieces = self.pieces, []
+        start = 0
+        for stop, node, kind, bold, link, pre in self.passed:
+            self.pieces += outside[start:stop]
+            self.run(node, kind, bold, link, pre, furniture=True)
+            start = stop
+        self.pieces += outside[start:]
 
-    def _leave(self, tag: str, furniture: bool) -> None:
-        if tag == "a":
-            self.link -= 1
-        elif tag == "b":
-            self.bold -= 1
-        else:
-            if self.current is not None:
-                self._flush()
-            self.furniture -= furniture
-            if tag in _KINDS:
-                self.kinds.pop()
-            if tag == "li":
-                self._item(self.items.pop())
-            elif tag == "tr":
-                self._row(self.rows.pop())
-            elif tag == "pre":
-                self.pre -= 1
-
-    def _text(self, text: str) -> None:
-        size = len(text.strip())
-        piece = self.current
-        if piece is None:
-            self.current = piece = _Piece(self.kinds[-1], self.furniture > 0, [])
-        if self.pre:
-            text = text.replace("\n", _BREAK)
-        if self.bold:
-            if piece.lead == len(piece.parts):
-                piece.lead += 1
-            piece.bold += size
-        if self.link:
-            piece.linked += size
-        piece.chars += size
-        piece.parts.append(text)
-
-    def _flush(self) -> None:
-        piece, self.current = self.current, None
-        if piece is None:
-            return
-        piece.text = _collapse(piece.parts)
+    def _flush(self, kind: BlockKind, furniture: bool) -> None:
+        parts, lead = self.parts, self.lead
+        piece = _Piece(kind, furniture, _collapse(parts), self.chars, self.linked, self.bold)
+        if 0 < lead < len(parts):
+            label = _collapse(parts[:lead])
+            piece.run_in = len(label) if _LABELLED.match(label) else 0
+        parts.clear()
+        self.chars = self.linked = self.bold = self.lead = 0
         self.pieces.append(piece)
-        self.chars += len(piece.text)
-        if self.chars > MAX_CHARS:  # furniture included: what is refused need not be walked to its end
+        self.size += len(piece.text)
+        if self.size > MAX_CHARS:  # furniture included: what is refused need not be walked to its end
             raise InputError(TOO_LONG)
-        if piece.kind == "item":
+        if kind == "item":
             self.items[-1].append(piece)
 
     def _item(self, blocks: list[_Piece]) -> None:
@@ -354,15 +352,17 @@ class _Walk:
             return
         if sum(len(c.text) for c in cells) > _ROW_CHARS:
             return
-        row = _Piece("row", any(c.furniture for c in cells), [])
-        row.text = " | ".join(c.text.replace("\n", " ") for c in cells)
-        row.linked, row.chars = sum(c.linked for c in cells), sum(c.chars for c in cells)
-        self.pieces[first:] = [row]
+        text = " | ".join(c.text.replace("\n", " ") for c in cells)
+        chars, linked = sum(c.chars for c in cells), sum(c.linked for c in cells)
+        self.pieces[first:] = [_Piece("row", any(c.furniture for c in cells), text, chars, linked)]
 
 
 def _collapse(parts: list[str]) -> str:
     """Join texts as a browser shows them: white space collapsed, forced breaks kept."""
-    text = " ".join((parts[0] if len(parts) == 1 else "".join(parts)).split())
+    text = "".join(parts).strip()
+    if "  " not in text and text.isprintable():  # most are, and telling costs half of splitting
+        return text
+    text = " ".join(text.split())
     return "\n".join(line.strip() for line in text.split(_BREAK)).strip() if _BREAK in text else text
 
 
@@ -374,7 +374,7 @@ def _is_furniture(node: LexborNode, tag: str) -> bool:
     attributes = node.attributes
     if not attributes:
         return False
-    if (attributes.get("role") or "") in _FURNITURE_ROLES:
+    if attributes.get("role") in _FURNITURE_ROLES:
         return True
     if tag in _HEADINGS:
         return False
@@ -387,43 +387,34 @@ def _names_furniture(name: str) -> bool:
     return _FURNITURE_NAME.search(name) is not None
 
 
-def _is_prose(piece: _Piece) -> bool:
-    text = piece.text
-    return (
-        len(text) >= 60
-        and 2 * piece.linked < piece.chars
-        and (text[-1] in '.:;!?)"”' or len(text) > 200)
-        and text.count(" ") > 8
-    )
-
-
 def _prose(pieces: list[_Piece]) -> int:
-    return sum(len(piece.text) for piece in pieces if _is_prose(piece))
+    return sum(piece.prose for piece in pieces)
 
 
 def _pieces(root: LexborNode) -> list[_Piece]:
     """Gather the text but that of furniture, unless more prose stands in what calls itself so."""
-    walk = _Walk(thorough=False)
-    pieces = walk.run(root)
-    outside = [p for p in pieces if not p.furniture]
+    walk = _Walk()
+    walk.run(root)
+    outside = [p for p in walk.pieces if not p.furniture]
     most = 2 * _prose(outside)
-    if walk.passed + _prose(pieces) > most:
-        pieces = _Walk(thorough=True).run(root)
-        if _prose(pieces) > most:
-            return pieces
+    passed = [node.text() for _, node, *_ in walk.passed]
+    room = most - _prose(walk.pieces)
+    if sum(map(len, passed)) > room and sum(len(" ".join(text.split())) for text in passed) > room:
+        walk.run_passed()
+        if _prose(walk.pieces) > most:
+            return walk.pieces
     return outside
 
 
 def _trim(pieces: list[_Piece]) -> list[_Piece]:
     """Drop what is nothing but links before the first and after the last paragraph of prose."""
-    prose = [_is_prose(piece) for piece in pieces]
-    if True not in prose:
+    prose = [i for i, piece in enumerate(pieces) if piece.prose]
+    if not prose:
         return pieces
-    first, last = prose.index(True), len(prose) - 1 - prose[::-1].index(True)
     kept = [
         p
         for i, p in enumerate(pieces)
-        if first <= i <= last or 10 * p.linked < 8 * p.chars or p.kind == "heading"
+        if prose[0] <= i <= prose[-1] or 10 * p.linked < 8 * p.chars or p.kind == "heading"
     ]
     return kept or pieces
 
@@ -431,42 +422,37 @@ def _trim(pieces: list[_Piece]) -> list[_Piece]:
 def _assemble(pieces: list[_Piece]) -> tuple[str, list[Block]]:
     """Lay the pieces out as one text and settle their kinds."""
     out: list[str] = []
-    spans: list[tuple[_Piece, int]] = []
+    starts: list[int] = []
     size = 0
+    before = ""
     for piece in pieces:
-        if out:
-            tight = piece.kind == "item" and spans[-1][0].kind == "item"
-            out.append("\n" if tight else "\n\n")
-            size += len(out[-1])
-        if piece.kind == "item":
-            out.append("• ")
-            size += 2
-        spans.append((piece, size))
-        out.append(piece.text)
-        size += len(piece.text)
+        gap = "" if not out else "\n" if piece.kind == before == "item" else "\n\n"
+        before = piece.kind
+        if before == "item":
+            gap += "• "
+        out += gap, piece.text
+        starts.append(size + len(gap))
+        size = starts[-1] + len(piece.text)
     text = "".join(out)
     blocks: list[Block] = []
-    for piece, start in spans:
-        end = start + len(piece.text)
-        whole_bold = piece.bold == piece.chars and len(piece.text) < 160
-        long_heading = piece.kind == "heading" and len(piece.text) > 300
-        bullet = BULLET.match(piece.text) if piece.kind in ("paragraph", "item") else None
-        if long_heading or (piece.kind == "paragraph" and "\n" in piece.text):
-            blocks.extend(read_lines(text, start, end))
-        elif bullet:
+    for piece, start in zip(pieces, starts, strict=True):
+        kind, line = piece.kind, piece.text
+        end = start + len(line)
+        if (kind == "paragraph" and "\n" in line) or (kind == "heading" and len(line) > 300):
+            blocks += read_lines(text, start, end)
+        elif kind in ("paragraph", "item") and line[0] in MARKS and (bullet := BULLET.match(line)):
             blocks.append(Block("item", start + bullet.end(), end))
-        elif (
-            piece.kind == "paragraph"
-            and whole_bold
-            and not is_lead_in(piece.text)
-            and (is_title(piece.text) or piece.text[-1] in ":.?")
-            and len(piece.text.split()) <= 12
-        ):
+        elif kind == "paragraph" and piece.bold == piece.chars and _is_bold_title(line):
             blocks.append(Block("heading", start, end))
         else:
-            run_in = 0
-            if 0 < piece.lead < len(piece.parts):
-                lead = _collapse(piece.parts[: piece.lead])
-                run_in = start + len(lead) if _LABELLED.match(lead) else 0
-            blocks.append(Block(piece.kind, start, end, run_in))
+            blocks.append(Block(kind, start, end, piece.run_in and start + piece.run_in))
     return text, resolve(text, blocks)
+
+
+def _is_bold_title(line: str) -> bool:
+    return (
+        len(line) < 160
+        and not is_lead_in(line)
+        and (line[-1] in ":.?" or is_title(line))
+        and len(line.split()) <= 12
+    )

@@ -65,13 +65,14 @@ _NOT_TITLE: Final = re.compile(
         ]
     )
 )
-#: House number and street, box, or postcode: a line of an address, not a title.
+#: House number and street, and the like: a line of an address, not a title.
 _ADDRESS: Final = re.compile(
     r"\d{2,6}\s+(?:[NSEW]{1,2}\.?\s+)?[A-Z0-9]\S*(?:\s+\S+){0,4}?\s+(?i:st|street|ave|avenue|rd|road|blvd"
     r"|boulevard|dr|drive|lane|plaza|parkway|court|square|floor|suite|highway)\b"
-    r"|.*\bP\.?\s?O\.?\s?Box\b|(?i:attn|attention)\b|.*\b[A-Z]{2}\.?,?\s+\d{5}(?:-\d{4})?$"
-    r"|.*\b[A-Z]{1,2}\d[A-Z\d]?\s+\d[A-Z]{2}$|(?i:tel|phone|fax|e-?mail)\b[.:]?\s*\S*[\d@]"
+    r"|(?i:attn|attention)\b|(?i:tel|phone|fax|e-?mail)\b[.:]?\s*\S*[\d@]"
 )
+_BOX: Final = re.compile(r".*\bP\.?\s?O\.?\s?Box\b")
+_POSTCODE: Final = re.compile(r".*\b(?:[A-Z]{2}\.?,?\s+\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]?\s+\d[A-Z]{2})$")
 _DIGIT: Final = re.compile("[0-9@]")
 #: A line that ends in a colon and is no heading: a sentence that a list completes.
 _LEAD_IN: Final = re.compile(
@@ -118,8 +119,11 @@ def _is_open(text: str) -> bool:
 
 def _is_address(text: str) -> bool:
     # Most lines have nothing that an address must have
-    marked = "Box" in text or text[:3].lower() == "att" or _DIGIT.search(text)
-    return bool(marked) and _ADDRESS.match(text) is not None
+    box = "Box" in text
+    if not (box or text[:3].lower() == "att" or _DIGIT.search(text)):
+        return False
+    coded = text[-1].isdecimal() or text[-1].isupper()
+    return bool(_ADDRESS.match(text) or (box and _BOX.match(text)) or (coded and _POSTCODE.match(text)))
 
 
 def is_lead_in(text: str) -> bool:
@@ -195,7 +199,7 @@ def _join(text: str, lines: list[_Line]) -> list[Block]:
         if bullet or mark:
             blocks.append(Block("item", line.start + (mark.end() if mark else 0), line.end))
         elif not line.blank_before and blocks and _continues(text, blocks, lines[number - 1], piece, wrap):
-            blocks[-1] = blocks[-1]._replace(end=line.end)
+            blocks[-1] = Block(blocks[-1].kind, blocks[-1].start, line.end)
         else:
             blocks.append(Block("paragraph", line.start, line.end))
         bullet = False
@@ -205,7 +209,7 @@ def _join(text: str, lines: list[_Line]) -> list[Block]:
 def _continues(text: str, blocks: list[Block], previous: _Line, piece: str, wrap: int) -> bool:
     """Tell whether a line goes on with the last block, which the line before belongs to."""
     before = text[previous.start : previous.end]
-    if _LONE_ENUMERATOR.fullmatch(before) or not _ALNUM.search(piece):
+    if (len(before) < 8 and _LONE_ENUMERATOR.fullmatch(before)) or not _ALNUM.search(piece):
         return True  # "1." alone in a line; a line that underlines or closes the one before
     if ENUMERATOR.match(piece):
         return False
@@ -229,11 +233,13 @@ def _wrap_width(text: str, lines: list[_Line]) -> int:
         return 0
     lengths = sorted(line.end - line.start for line in lines)
     width = lengths[int(0.95 * (len(lengths) - 1))]
+    if width > 140:
+        return 0
     cut = sum(
         text[a.end - 1] not in ".!?:;…" and not b.blank_before and text[b.start].islower()
         for a, b in pairwise(lines)
     )
-    return width if width <= 140 and cut >= 0.2 * len(lines) else 0
+    return width if cut >= 0.2 * len(lines) else 0
 
 
 def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
@@ -254,8 +260,8 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
     found = list(blocks)
     pieces = [text[start:end] for _, start, end, _ in found]
     titles = [
-        block.kind == "paragraph" and len(piece) <= _TITLE_CHARS and is_title(piece)
-        for block, piece in zip(found, pieces, strict=True)
+        kind == "paragraph" and len(piece) <= _TITLE_CHARS and is_title(piece)
+        for (kind, _, _, _), piece in zip(found, pieces, strict=True)
     ]
 
     def is_tight(i: int) -> bool:
@@ -270,31 +276,31 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
     listed = False  # the paragraph before is a lead-in or an open item of its list
     position = 0
     while position < len(found):
-        block, piece = found[position], pieces[position]
-        if block.kind != "paragraph":
-            listed = block.kind == "item" or (listed and block.kind == "row")
+        (kind, start, end, run_in), piece = found[position], pieces[position]
+        if kind != "paragraph":
+            listed = kind == "item" or (listed and kind == "row")
             position += 1
             continue
-        run = position
-        while (
-            run < len(found)
-            and titles[run]
-            and (run - position < 2 or is_tight(run - 1) == is_tight(position))
-        ):
-            run += 1
-        if run > position:
+        if titles[position]:
+            run = position + 1
+            while (
+                run < len(found)
+                and titles[run]
+                and (run - position < 2 or is_tight(run - 1) == is_tight(position))
+            ):
+                run += 1
             position = _titles(found, pieces, is_tight, position, run, listed)
             listed = found[position - 1].kind == "item"
             continue
         mark = ENUMERATOR.match(piece)
         if mark and (listed or not _NUMBER.match(piece)) and _siblings(pieces, position):
-            found[position] = block._replace(kind="item", start=block.start + mark.end())
+            found[position] = Block("item", start + mark.end(), end, run_in)
             listed = True
         elif listed and (
             _is_open(piece) or piece[:1].islower() or (position and _is_open(pieces[position - 1]))
         ):
             # the last of a list may be closed
-            found[position] = block._replace(kind="item")
+            found[position] = Block("item", start, end, run_in)
         else:
             listed = piece.endswith(":") and len(piece) < 2000
         position += 1
@@ -310,23 +316,21 @@ def _titles(
     listed: bool,
 ) -> int:
     """Settle a run of title-like lines; return where to go on."""
-    enumerated = sum(bool(ENUMERATOR.match(p)) for p in pieces[start:stop])
-    if (listed and stop - start > 1) or (stop - start > 2 and enumerated == stop - start):
+    size = stop - start
+    if (listed and size > 1) or (size > 2 and all(map(ENUMERATOR.match, pieces[start:stop]))):
         for i in range(start, stop):
             mark = ENUMERATOR.match(pieces[i])
-            shift = mark.end() if mark else 0
-            found[i] = found[i]._replace(kind="item", start=found[i].start + shift)
+            _, first, last, run_in = found[i]
+            found[i] = Block("item", first + (mark.end() if mark else 0), last, run_in)
         return stop
-    first = start
-    if stop - start >= _MENU:
-        first = stop - 1
+    first = stop - 1 if size >= _MENU else start
     last = stop
-    if stop < len(found) and _is_address(pieces[stop]):
+    if stop < len(found) and is_tight(stop - 1) and _is_address(pieces[stop]):
         while last > first and is_tight(last - 1):  # the name that opens an address
             last -= 1
     for i in range(first, last):
         if stop < len(found) or i == 0:
-            found[i] = found[i]._replace(kind="heading")
+            found[i] = Block("heading", *found[i][1:])
     return stop
 
 
