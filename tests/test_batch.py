@@ -30,6 +30,7 @@ from clausemark.cli import main
 from clausemark.context import Surroundings
 from clausemark.crawl import Failure, Page
 from clausemark.dataset import DOCUMENTS, ERRORS, Dataset, clauses_schema
+from clausemark.documents import read_document
 from clausemark.errors import ClausemarkError, InputError, ModelError
 from clausemark.predict import Labeler
 from clausemark.taxonomy import CATEGORIES
@@ -199,8 +200,12 @@ def test_the_tables_have_the_types_that_are_documented(undisturbed: Path) -> Non
 
 def test_clauses_are_those_that_the_labeler_gives(undisturbed: Path, crawl: Path, tiny_model: Path) -> None:
     path = crawl / "p003.html"
-    expected = Labeler.load(tiny_model).label(path).to_records()
+    labeler = Labeler.load(tiny_model)
+    expected = labeler.label(path).to_records()
+    paragraphs = [clause.paragraph for clause in labeler.segment(read_document(path))]
+    assert len(set(paragraphs)) > 5
     found = [row for row in read(undisturbed)["clauses"] if row["doc"] == str(path)]
+    assert [row["paragraph"] for row in found] == paragraphs
     assert len(found) == len(expected)
     for row, record in zip(found, expected, strict=True):
         scores = record.pop("scores")
@@ -361,6 +366,13 @@ def test_parameters_that_have_changed_are_refused(crawl: Path, run, tmp_path: Pa
     manifest.write_text(json.dumps({**content, "model": "other"}), encoding="utf-8")
     with pytest.raises(InputError, match=r"another model.*name another folder"):
         run(crawl / "p001.html", out=tmp_path / "out")
+
+
+def test_a_dataset_of_another_format_is_not_gone_on_with(crawl: Path, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "manifest.json").write_text('{"format": "clausemark-batch/1"}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"clausemark-batch/1.*run clausemark batch again") as caught:
+        run(crawl, out=tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_folder_that_holds_something_else_is_refused(crawl: Path, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,8 +26,10 @@ from numpy.typing import NDArray
 
 from clausemark import __version__
 from clausemark.clauses import Clause, ClauseKind
+from clausemark.dataset import TABLES, read_manifest
 from clausemark.documents import Document
 from clausemark.errors import InputError
+from clausemark.explain import reasons
 from clausemark.page import render_page, render_template, show, source_name
 from clausemark.predict import LabeledClause, LabeledPolicy, Labeler
 from clausemark.taxonomy import CATEGORIES, CODE_OF
@@ -45,6 +46,7 @@ _CLAUSES: Final[dict[str, pa.DataType]] = {
 _READING: Final[dict[str, pa.DataType]] = {
     **_CLAUSES,
     **{name: pa.float32() for name in CATEGORIES},
+    "paragraph": pa.int32(),
     "start": pa.int32(),
     "end": pa.int32(),
     "kind": pa.string(),
@@ -83,12 +85,8 @@ _ENOUGH: Final = 30
 _LONGEST: Final = 200_000
 #: Edges of the bars of lengths, in words.
 _LENGTHS: Final = (0, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
-#: How the sentences of a paragraph end.
-_STOPS: Final = frozenset(".!?…:;,)\"'”’»]")
-#: Most clauses of a paragraph, as `clausemark.clauses` has it.
-_PARAGRAPH: Final = 40
-#: Scores that differ by less are those of the same clause in the same context.
-_SAME: Final = 1e-3
+#: What the sentences of an item end with, but perhaps the last.
+_STOPS: Final = frozenset(".!?…)\"'”’»]")
 #: Bars of the shares of uncertain clauses.
 _SHARES: Final = 20
 
@@ -235,7 +233,8 @@ def read_crawl(folder: str | Path) -> CrawlReport:
     Raises
     ------
     InputError
-        If there is no such dataset, a file of it is broken, or it lacks a column.
+        If there is no such dataset, a file of it is broken, it lacks a column, or it is of another
+        format.
     """
     return _read(_Dataset(Path(folder)))[0]
 
@@ -279,11 +278,11 @@ def write_report(
                 if listed.page in written:
                     continue
                 written[listed.page] = out / listed.page
-                policy = dataset.policy(places[listed.doc], listed)
+                policy, clauses = dataset.policy(places[listed.doc], listed)
                 view = render_page(
                     policy,
                     thresholds=labeler.thresholds if labeler else None,
-                    explanations=_reasons(labeler, policy) if labeler else None,
+                    explanations=reasons(labeler, policy, clauses=clauses) if labeler else None,
                 )
                 written[listed.page].write_text(view, encoding="utf-8", newline="")
         index = out / "index.html"
@@ -311,7 +310,7 @@ def labeled_by(folder: str | Path, labeler: Labeler) -> bool:
     InputError
         As `read_crawl`.
     """
-    return _Dataset(Path(folder)).manifest().get("model") == labeler.model.digest
+    return _Dataset(Path(folder)).manifest.get("model") == labeler.model.digest
 
 
 def render_report(report: CrawlReport) -> str:
@@ -342,10 +341,9 @@ class _Dataset:
         self.folder = folder
         if not folder.is_dir():
             raise InputError("no such folder: name one that clausemark batch wrote", where=folder)
-        self.parts = {
-            name: sorted((folder / name).glob("*.parquet")) for name in ("clauses", "documents", "errors")
-        }
-        if not any(self.parts.values()) and not (folder / "manifest.json").is_file():
+        self.manifest = read_manifest(folder)
+        self.parts = {name: sorted((folder / name).glob("*.parquet")) for name in TABLES}
+        if not any(self.parts.values()) and not self.manifest:
             raise InputError(
                 "holds neither documents/*.parquet nor manifest.json: name a folder that clausemark batch"
                 " wrote",
@@ -353,25 +351,11 @@ class _Dataset:
             )
         self.has_text = all("text" in _open(part).schema_arrow.names for part in self.parts["clauses"])
 
-    def manifest(self) -> dict[str, Any]:
-        path = self.folder / "manifest.json"
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise InputError(f"cannot be read: {error.strerror}", where=path) from None
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise InputError("is not the JSON object that clausemark batch writes", where=path)
-        return found
-
     def batches(self, table: str, columns: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
         for part in self.parts[table]:
             yield from _batches(part, columns)
 
-    def policy(self, place: _Place, listed: Listed) -> LabeledPolicy:
+    def policy(self, place: _Place, listed: Listed) -> tuple[LabeledPolicy, list[Clause]]:
         """Read one policy back, from where it begins to where the next one does."""
         records: list[dict[str, Any]] = []
         number, row = place
@@ -399,7 +383,7 @@ def _batches(part: Path, columns: Mapping[str, pa.DataType], row: int = 0) -> It
         missing = [name for name in columns if name not in file.schema_arrow.names]
         if missing:
             raise InputError(
-                f"has no column {missing[0]!r}: it was not written by clausemark batch", where=part
+                f"has no column {missing[0]!r}: run clausemark batch again, into another folder", where=part
             )
         first = 0
         while first < file.num_row_groups and row >= (size := file.metadata.row_group(first).num_rows):
@@ -435,66 +419,47 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _policy(records: Sequence[Mapping[str, Any]], listed: Listed) -> LabeledPolicy:
-    """Rebuild a policy. Between its clauses the dataset has offsets but no text.
+def _policy(records: Sequence[Mapping[str, Any]], listed: Listed) -> tuple[LabeledPolicy, list[Clause]]:
+    """Rebuild a policy, and its clauses as they were labeled but for their offsets.
 
-    Sentences of one paragraph are a character apart, paragraphs and items more: enough to lay the
-    text out again, with offsets of its own.
+    The dataset has no text between clauses: it is laid out again by their paragraphs, and by what
+    lay between the items of a list.
     """
-    clauses: list[LabeledClause] = []
+    labeled: list[LabeledClause] = []
+    clauses: list[Clause] = []
     text: list[str] = []
     size = end = 0
     for index, record in enumerate(records):
-        if text:
-            far = (record["start"] or 0) - end > 1 or text[-1][-1:] not in _STOPS
-            text.append(" " if not far else "\n• " if record["kind"] == "item" else "\n\n")
-            size += len(text[-1])
-        words = record["text"] or ""
-        text.append(words)
-        labels = tuple(dict.fromkeys([record["primary"], *(record["labels"] or ())]))
-        scores = {name: float(record[name] or 0.0) for name in CATEGORIES}
         kind: ClauseKind = record["kind"] if record["kind"] in get_args(ClauseKind) else "sentence"
-        start, heading = size, record["heading"] or ""
-        size, end = size + len(words), record["end"] or 0
-        clauses.append(
+        words, paragraph = record["text"] or "", record["paragraph"] or 0
+        if clauses:
+            if kind == "item":
+                apart = (record["start"] or 0) - end > 1 or text[-1][-1:] not in _STOPS
+            else:
+                apart = paragraph != clauses[-1].paragraph
+            text.append(" " if not apart else "\n• " if kind == "item" else "\n\n")
+            size += len(text[-1])
+        text.append(words)
+        clauses.append(Clause(words, kind, size, size + len(words), paragraph))
+        size, end = clauses[-1].end, record["end"] or 0
+        labels = tuple(dict.fromkeys([record["primary"], *(record["labels"] or ())]))
+        labeled.append(
             LabeledClause(
                 index,
                 kind,
-                start,
+                clauses[-1].start,
                 size,
-                heading,
+                record["heading"] or "",
                 words,
                 labels[0],
                 labels,
-                scores,
+                {name: float(record[name] or 0.0) for name in CATEGORIES},
                 bool(record["needs_review"]),
             )
         )
     source = listed.url or listed.doc
     document = Document("".join(text), (), source=source, title=listed.title, language=listed.language)
-    return LabeledPolicy(document, tuple(clauses))
-
-
-def _reasons(labeler: Labeler, policy: LabeledPolicy) -> dict[int, list[tuple[str, float]]]:
-    """Explain a policy that was read back, where the model comes to the scores that the dataset has.
-
-    Paragraphs are found again by what lies between clauses; where that goes wrong, the model reads
-    another context, and its reasons would not be those of the label.
-    """
-    from clausemark.explain import reasons
-
-    clauses: list[Clause] = []
-    number, first, listed = -1, 0, False
-    for index, clause in enumerate(policy.clauses):
-        joined = index and policy.document.text[clauses[-1].end : clause.start] == " "
-        if not (joined or (listed and clause.kind == "item")) or index - first >= _PARAGRAPH:
-            number, first = number + 1, index
-        clauses.append(Clause(clause.text, clause.kind, clause.start, clause.end, number))
-        listed = clause.kind == "item" or (clause.kind == "sentence" and clause.text[-1:] not in ".!?")
-    stored = np.array([list(clause.scores.values()) for clause in policy.clauses])
-    same = np.abs(labeler.probabilities(clauses) - stored).max(axis=1) < _SAME
-    found = reasons(labeler, policy, clauses=clauses)
-    return {index: words for index, words in found.items() if same[index]}
+    return LabeledPolicy(document, tuple(labeled)), clauses
 
 
 # Adding up ----------------------------------------------------------------------------------------
@@ -565,7 +530,7 @@ def _read(dataset: _Dataset) -> tuple[CrawlReport, dict[str, _Place]]:
         copied=[named(listed) for listed in copied],
         strays=[named(listed) for listed in strays],
         errors=errors,
-        manifest=dataset.manifest(),
+        manifest=dataset.manifest,
     )
     return report, places
 
@@ -894,15 +859,9 @@ def _view(report: CrawlReport) -> dict[str, Any]:
         "show": show,
         "source": source_name,
         "complete": report.manifest.get("complete", True) is not False,
-        "model": show(str(_inner(report.manifest, "model")))[:12],
+        "model": show(str(report.manifest.get("model", "")))[:12],
         "version": __version__,
     }
-
-
-def _inner(manifest: Mapping[str, Any], name: str) -> Any:
-    """Digest of the model, however deep the manifest has it."""
-    found = manifest.get(name, manifest.get(f"{name}_digest", ""))
-    return found.get("digest", "") if isinstance(found, Mapping) else found
 
 
 def _thousands(value: int) -> str:
