@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -282,12 +284,6 @@ def test_the_manifest_names_model_version_parameters_and_inputs(
     assert manifest["totals"]["pages"] == len(read(undisturbed)["documents"]) + 3
 
 
-def test_pandas_reads_it_as_one_table(undisturbed: Path) -> None:
-    frame = pd.read_parquet(undisturbed / "clauses")
-    assert len(frame) == len(read(undisturbed)["clauses"])
-    assert frame["primary"].dtype == "category"
-
-
 def test_pages_that_cannot_be_scored_cost_themselves(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +327,88 @@ def test_a_page_is_labeled_alike_in_small_groups(tiny_model: Path, monkeypatch: 
 @given(st.text(st.one_of(st.characters(codec=None), st.sampled_from(" \n\x1c\x85\xa0\u2028\u3000\ud800ab"))))
 def test_words_are_counted_as_python_splits_them(text: str) -> None:
     assert count_words(text) == len(text.split())
+
+
+# Opening it ---------------------------------------------------------------------------------------
+
+
+def opened(tool: str, table: Path) -> tuple[int, dict[str, str]]:
+    """Number of rows of a table, and the types of its columns as a tool calls them."""
+    module = pytest.importorskip(tool)
+    if tool == "pandas":
+        frame = module.read_parquet(table)
+        return len(frame), frame.dtypes.astype(str).to_dict()
+    if tool == "polars":
+        frame = module.read_parquet(table / "*.parquet")
+        return len(frame), {name: str(kind) for name, kind in frame.schema.items()}
+    relation = module.sql(f"from '{table}/*.parquet'")
+    ((count,),) = relation.count("*").fetchall()
+    return count, dict(zip(relation.columns, map(str, relation.types), strict=True))
+
+
+def query(tool: str, out: Path, **known: Any) -> dict[str, Any]:
+    """Run the documented query of a tool on a dataset; what it has named by then."""
+    text = (Path(__file__).parents[1] / "docs" / "batch.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    (code,) = (block for block in blocks if re.match(rf"(?:import|from) {tool}\b", block))
+    exec(code.replace("labels/", f"{out}/"), known)
+    return known
+
+
+def shares(out: Path) -> dict[str, Any]:
+    """The share of policies that have a clause of each category, row by row."""
+    tables = read(out)
+    policies = {d["source"] for d in tables["documents"] if d["is_policy"] and d["duplicate_of"] is None}
+    assert 1 < len(policies) < len(tables["documents"])
+    having = {(row["doc"], name) for row in tables["clauses"] for name in row["labels"]}
+    counts = Counter(name for doc, name in having if doc in policies)
+    assert len(set(counts.values())) > 1
+    return pytest.approx({name: count / len(policies) for name, count in counts.items()})
+
+
+@pytest.mark.parametrize(
+    ("tool", "string", "names", "several", "whole", "chance", "truth"),
+    [
+        ("pandas", "str", "category", "object", "int32", "float32", "bool"),
+        ("polars", "String", "Categorical", "List(String)", "Int32", "Float32", "Boolean"),
+        ("duckdb", "VARCHAR", "VARCHAR", "VARCHAR[]", "INTEGER", "FLOAT", "BOOLEAN"),
+    ],
+)
+def test_it_opens_with_all_rows_and_the_types_of_its_columns(
+    undisturbed: Path, tool: str, string: str, names: str, several: str, whole: str, chance: str, truth: str
+) -> None:
+    tables = read(undisturbed)
+    assert [opened(tool, undisturbed / name)[0] for name in TABLES] == [len(tables[name]) for name in TABLES]
+    _, types = opened(tool, undisturbed / "clauses")
+    assert types == {
+        **dict.fromkeys(("doc", "heading", "text"), string),
+        **dict.fromkeys(("index", "paragraph", "start", "end"), whole),
+        **dict.fromkeys(("kind", "primary"), names),
+        "labels": several,
+        **dict.fromkeys(CATEGORIES, chance),
+        "needs_review": truth,
+    }
+    assert opened(tool, undisturbed / "documents")[1]["is_policy"] == truth
+    assert opened(tool, undisturbed / "errors")[1]["stage"] == names
+
+
+def test_pandas_tells_the_share_of_policies_with_each_category(undisturbed: Path) -> None:
+    assert query("pandas", undisturbed)["share"].to_dict() == shares(undisturbed)
+
+
+def test_polars_tells_the_share_of_policies_with_each_category(undisturbed: Path) -> None:
+    pytest.importorskip("polars")
+    assert dict(query("polars", undisturbed)["share"].iter_rows()) == shares(undisturbed)
+
+
+def test_duckdb_tells_the_share_of_policies_with_each_category_and_what_they_say(undisturbed: Path) -> None:
+    pytest.importorskip("duckdb")
+    known = query("duckdb", undisturbed)
+    assert dict(known["share"].fetchall()) == shares(undisturbed)
+    tables = read(undisturbed)
+    addresses = {row["source"]: row["url"] for row in tables["documents"]}
+    said = [(addresses[c["doc"]], c["text"]) for c in tables["clauses"] if "Do Not Track" in c["labels"]]
+    assert Counter(known["found"].fetchall()) == Counter(said)
 
 
 # Going on -----------------------------------------------------------------------------------------
