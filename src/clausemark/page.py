@@ -246,7 +246,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters["quote"] = lambda text: _shorten(" ".join(text.split()), _QUOTE_CHARS)
+    templates.filters["quote"] = lambda text: _shorten(" ".join(show(text).split()), _QUOTE_CHARS)
     templates.filters["percent"] = lambda share: "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
     return templates
 

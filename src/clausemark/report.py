@@ -12,7 +12,7 @@ import hashlib
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from clausemark import __version__
 from clausemark.clauses import Clause, ClauseKind
-from clausemark.dataset import TABLES, read_manifest
+from clausemark.dataset import DOCUMENTS, ERRORS, TABLES, clauses_schema, read_manifest
 from clausemark.documents import Document
 from clausemark.errors import InputError
 from clausemark.explain import reasons
@@ -36,39 +36,15 @@ from clausemark.taxonomy import CATEGORIES, CODE_OF
 
 __all__ = ["CrawlReport", "ErrorCount", "Listed", "labeled_by", "read_crawl", "write_report"]
 
-#: Columns that the report needs, and their types.
-_CLAUSES: Final[dict[str, pa.DataType]] = {
-    "doc": pa.string(),
-    "primary": pa.string(),
-    "labels": pa.list_(pa.string()),
-    "needs_review": pa.bool_(),
+#: Columns that the report needs, in the types that batch gives them.
+_TYPES: Final[dict[str, pa.DataType]] = {
+    column.name: column.type for schema in (clauses_schema(), DOCUMENTS, ERRORS) for column in schema
 }
-_READING: Final[dict[str, pa.DataType]] = {
-    **_CLAUSES,
-    **{name: pa.float32() for name in CATEGORIES},
-    "paragraph": pa.int32(),
-    "start": pa.int32(),
-    "end": pa.int32(),
-    "kind": pa.string(),
-    "heading": pa.string(),
-    "text": pa.string(),
-}
-_DOCUMENTS: Final[dict[str, pa.DataType]] = {
-    "source": pa.string(),
-    "language": pa.string(),
-    "bytes": pa.int64(),
-    "words": pa.int32(),
-    "is_policy": pa.bool_(),
-    "policy_score": pa.float32(),
-    "duplicate_of": pa.string(),
-}
-_TITLES: Final[dict[str, pa.DataType]] = {
-    "source": pa.string(),
-    "url": pa.string(),
-    "title": pa.string(),
-    "language": pa.string(),
-}
-_ERRORS: Final[dict[str, pa.DataType]] = {"source": pa.string(), "stage": pa.string(), "message": pa.string()}
+_CLAUSES: Final = ("doc", "primary", "labels", "needs_review")
+_READING: Final = (*_CLAUSES, *CATEGORIES, "paragraph", "start", "end", "kind", "heading", "text")
+_DOCUMENTS: Final = ("source", "language", "bytes", "words", "is_policy", "policy_score", "duplicate_of")
+_TITLES: Final = ("source", "url", "title", "language")
+_ERRORS: Final = ("source", "stage", "message")
 
 #: Rows held at a time.
 _ROWS: Final = 32_768
@@ -308,9 +284,9 @@ def labeled_by(folder: str | Path, labeler: Labeler) -> bool:
     Raises
     ------
     InputError
-        As `read_crawl`.
+        If the manifest is broken, or of another format.
     """
-    return _Dataset(Path(folder)).manifest.get("model") == labeler.model.digest
+    return read_manifest(Path(folder)).get("model") == labeler.model.digest
 
 
 def render_report(report: CrawlReport) -> str:
@@ -351,7 +327,7 @@ class _Dataset:
             )
         self.has_text = all("text" in _open(part).schema_arrow.names for part in self.parts["clauses"])
 
-    def batches(self, table: str, columns: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+    def batches(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         for part in self.parts[table]:
             yield from _batches(part, columns)
 
@@ -377,7 +353,7 @@ def _open(part: Path) -> pq.ParquetFile:
         raise InputError(f"cannot be read as Parquet ({_first_line(error)})", where=part) from None
 
 
-def _batches(part: Path, columns: Mapping[str, pa.DataType], row: int = 0) -> Iterator[pa.RecordBatch]:
+def _batches(part: Path, columns: Sequence[str], row: int = 0) -> Iterator[pa.RecordBatch]:
     """Read columns of a file from a row on, in the types that are expected."""
     with _open(part) as file:
         missing = [name for name in columns if name not in file.schema_arrow.names]
@@ -393,26 +369,11 @@ def _batches(part: Path, columns: Mapping[str, pa.DataType], row: int = 0) -> It
                 # Group by group: Arrow reads no lists of dictionaries across groups.
                 for batch in file.iter_batches(_ROWS, row_groups=[group], columns=list(columns)):
                     if row < batch.num_rows:
-                        yield _typed(batch.slice(row), columns)
+                        typed = {name: batch[name].cast(_TYPES[name]) for name in columns}
+                        yield pa.record_batch(typed).slice(row)
                     row = max(row - batch.num_rows, 0)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"cannot be read as Parquet ({_first_line(error)})", where=part) from None
-
-
-#: What few strings are as dictionaries, which is how batch writes them.
-_NAME: Final = pa.dictionary(pa.int32(), pa.string())
-_SHORT: Final[dict[str, pa.DataType]] = {"primary": _NAME, "labels": pa.list_(_NAME)}
-
-
-def _typed(batch: pa.RecordBatch, columns: Mapping[str, pa.DataType]) -> pa.RecordBatch:
-    """Cast what is not of the type expected."""
-    found = []
-    for name, kind in columns.items():
-        column = batch[name]
-        if column.type not in (kind, _SHORT.get(name, kind)):
-            column = column.cast(kind)
-        found.append(column)
-    return pa.record_batch(found, names=list(columns))
 
 
 def _first_line(error: Exception) -> str:
@@ -476,8 +437,7 @@ def _read(dataset: _Dataset) -> tuple[CrawlReport, dict[str, _Place]]:
         sums.add(policies)
     unlike = _Top(_LISTED)
     mix = sums.total[_PRIMARY] / max(sums.total[_PRIMARY].sum(), 1)
-    needed = {name: _CLAUSES[name] for name in ("doc", "primary")}
-    for policies in _kept(_policies(dataset, needed, _measure_primary), left_out):
+    for policies in _kept(_policies(dataset, ("doc", "primary"), _measure_primary), left_out):
         enough = policies.where(policies.sums.sum(axis=0) >= _ENOUGH)
         unlike.add(enough, _divergence(enough.sums, mix))
     failed, errors = _errors(dataset)
@@ -594,7 +554,7 @@ class _Policies:
 
 def _policies(
     dataset: _Dataset,
-    columns: Mapping[str, pa.DataType],
+    columns: Sequence[str],
     measure: Callable[[pa.RecordBatch], NDArray[np.int32]],
 ) -> Iterator[_Policies]:
     """Add up what `measure` gives over the rows of each policy, which follow one another."""
@@ -814,7 +774,7 @@ def _peculiar(counts: Ints, mix: Floats) -> str:
 
 def _named(dataset: _Dataset, listed: Sequence[Listed]) -> Callable[..., Listed]:
     """Look up titles and addresses of what is listed; give a function that fills them in."""
-    known: dict[str, dict[str, str]] = {}
+    known: dict[str, dict[str, Any]] = {}
     wanted = pa.array(sorted({entry.doc for entry in listed}), pa.string())
     if len(wanted):
         for batch in dataset.batches("documents", _TITLES):
@@ -824,7 +784,7 @@ def _named(dataset: _Dataset, listed: Sequence[Listed]) -> Callable[..., Listed]
 
     def fill(entry: Listed, page: bool = False) -> Listed:
         file = f"policy-{hashlib.sha256(entry.doc.encode()).hexdigest()[:12]}.html" if page else ""
-        return Listed(entry.doc, entry.value, entry.note, page=file, **known.get(entry.doc, {}))
+        return replace(entry, page=file, **known.get(entry.doc, {}))
 
     return fill
 
@@ -856,7 +816,6 @@ def _view(report: CrawlReport) -> dict[str, Any]:
             )
             if report.outliers[kind]
         ],
-        "show": show,
         "source": source_name,
         "complete": report.manifest.get("complete", True) is not False,
         "model": show(str(report.manifest.get("model", "")))[:12],
