@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from scipy.special import rel_entr
 
 from clausemark import __version__
 from clausemark.clauses import Clause, ClauseKind
@@ -757,12 +758,8 @@ def _divergence(counts: Ints, mix: Floats) -> Floats:
     """Jensen-Shannon divergence, in bits, of each column of counts from a mix (Lin 1991)."""
     shares = counts / np.maximum(counts.sum(axis=0), 1)
     mean = (shares + mix[:, None]) / 2
-
-    def to_mean(part: Floats) -> Floats:
-        ratio = np.divide(part, mean, out=np.ones_like(mean), where=part > 0)
-        return np.asarray((part * np.log2(ratio)).sum(axis=0))
-
-    return (to_mean(shares) + to_mean(np.broadcast_to(mix[:, None], mean.shape))) / 2
+    both = rel_entr(shares, mean) + rel_entr(mix[:, None], mean)
+    return np.asarray(both.sum(axis=0) / (2 * np.log(2)))
 
 
 def _peculiar(counts: Ints, mix: Floats) -> str:
