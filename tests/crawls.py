@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from clausemark.dataset import FORMAT
 from clausemark.taxonomy import CATEGORIES, CODES
 
 #: A clause: codes of its categories, the primary one first, and what it says.
@@ -22,7 +23,14 @@ def clauses(doc: str, said: Sequence[Said], *, review: bool = False) -> list[dic
     for index, (codes, text) in enumerate(said):
         labels = [CODES[code] for code in codes.split()]
         rows.append(
-            {"doc": doc, "index": index, "start": start, "end": start + len(text), "kind": "sentence"}
+            {
+                "doc": doc,
+                "index": index,
+                "paragraph": 0,
+                "start": start,
+                "end": start + len(text),
+                "kind": "sentence",
+            }
             | {"heading": "", "text": text, "primary": labels[0], "labels": labels}
             | {name: 0.9 if name in labels else 0.05 for name in CATEGORIES}
             | {"needs_review": review}
@@ -53,15 +61,15 @@ def write_crawl(
     strings = ("doc", "heading", "text", "primary")
     kinds = {
         **{name: pa.string() for name in strings},
-        **{name: pa.int32() for name in ("index", "start", "end")},
+        **{name: pa.int32() for name in ("index", "paragraph", "start", "end")},
         "kind": pa.dictionary(pa.int8(), pa.string()),
         "primary": pa.dictionary(pa.int32(), pa.string()),
         "labels": pa.list_(pa.dictionary(pa.int32(), pa.string())),
         **{name: pa.float32() for name in CATEGORIES},
         "needs_review": pa.bool_(),
     }
-    order = ["doc", "index", "start", "end", "kind", "heading", "text", "primary", "labels", *CATEGORIES]
-    order.append("needs_review")
+    order = ["doc", "index", "paragraph", "start", "end", "kind", "heading", "text", "primary", "labels"]
+    order += [*CATEGORIES, "needs_review"]
     schema = pa.schema([(name, kinds[name]) for name in order if name not in without])
     for number, rows in enumerate(parts):
         path = folder / "clauses" / f"part-{number:05}.parquet"
@@ -86,5 +94,5 @@ def write_crawl(
     ):
         (folder / name).mkdir(parents=True, exist_ok=True)
         pq.write_table(table, folder / name / "part-00000.parquet")
-    (folder / "manifest.json").write_text(json.dumps({"format": "clausemark-batch/1", "model": model}))
+    (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, "model": model}))
     return folder

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -30,6 +32,7 @@ from clausemark.cli import main
 from clausemark.context import Surroundings
 from clausemark.crawl import Failure, Page
 from clausemark.dataset import DOCUMENTS, ERRORS, Dataset, clauses_schema
+from clausemark.documents import read_document
 from clausemark.errors import ClausemarkError, InputError, ModelError
 from clausemark.predict import Labeler
 from clausemark.taxonomy import CATEGORIES
@@ -199,8 +202,12 @@ def test_the_tables_have_the_types_that_are_documented(undisturbed: Path) -> Non
 
 def test_clauses_are_those_that_the_labeler_gives(undisturbed: Path, crawl: Path, tiny_model: Path) -> None:
     path = crawl / "p003.html"
-    expected = Labeler.load(tiny_model).label(path).to_records()
+    labeler = Labeler.load(tiny_model)
+    expected = labeler.label(path).to_records()
+    paragraphs = [clause.paragraph for clause in labeler.segment(read_document(path))]
+    assert len(set(paragraphs)) > 5
     found = [row for row in read(undisturbed)["clauses"] if row["doc"] == str(path)]
+    assert [row["paragraph"] for row in found] == paragraphs
     assert len(found) == len(expected)
     for row, record in zip(found, expected, strict=True):
         scores = record.pop("scores")
@@ -277,12 +284,6 @@ def test_the_manifest_names_model_version_parameters_and_inputs(
     assert manifest["totals"]["pages"] == len(read(undisturbed)["documents"]) + 3
 
 
-def test_pandas_reads_it_as_one_table(undisturbed: Path) -> None:
-    frame = pd.read_parquet(undisturbed / "clauses")
-    assert len(frame) == len(read(undisturbed)["clauses"])
-    assert frame["primary"].dtype == "category"
-
-
 def test_pages_that_cannot_be_scored_cost_themselves(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,6 +329,88 @@ def test_words_are_counted_as_python_splits_them(text: str) -> None:
     assert count_words(text) == len(text.split())
 
 
+# Opening it ---------------------------------------------------------------------------------------
+
+
+def opened(tool: str, table: Path) -> tuple[int, dict[str, str]]:
+    """Number of rows of a table, and the types of its columns as a tool calls them."""
+    module = pytest.importorskip(tool)
+    if tool == "pandas":
+        frame = module.read_parquet(table)
+        return len(frame), frame.dtypes.astype(str).to_dict()
+    if tool == "polars":
+        frame = module.read_parquet(table / "*.parquet")
+        return len(frame), {name: str(kind) for name, kind in frame.schema.items()}
+    relation = module.sql(f"from '{table}/*.parquet'")
+    ((count,),) = relation.count("*").fetchall()
+    return count, dict(zip(relation.columns, map(str, relation.types), strict=True))
+
+
+def query(tool: str, out: Path, **known: Any) -> dict[str, Any]:
+    """Run the documented query of a tool on a dataset; what it has named by then."""
+    text = (Path(__file__).parents[1] / "docs" / "batch.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    (code,) = (block for block in blocks if re.match(rf"(?:import|from) {tool}\b", block))
+    exec(code.replace("labels/", f"{out}/"), known)
+    return known
+
+
+def shares(out: Path) -> dict[str, Any]:
+    """The share of policies that have a clause of each category, row by row."""
+    tables = read(out)
+    policies = {d["source"] for d in tables["documents"] if d["is_policy"] and d["duplicate_of"] is None}
+    assert 1 < len(policies) < len(tables["documents"])
+    having = {(row["doc"], name) for row in tables["clauses"] for name in row["labels"]}
+    counts = Counter(name for doc, name in having if doc in policies)
+    assert len(set(counts.values())) > 1
+    return pytest.approx({name: count / len(policies) for name, count in counts.items()})
+
+
+@pytest.mark.parametrize(
+    ("tool", "string", "names", "several", "whole", "chance", "truth"),
+    [
+        ("pandas", "str", "category", "object", "int32", "float32", "bool"),
+        ("polars", "String", "Categorical", "List(String)", "Int32", "Float32", "Boolean"),
+        ("duckdb", "VARCHAR", "VARCHAR", "VARCHAR[]", "INTEGER", "FLOAT", "BOOLEAN"),
+    ],
+)
+def test_it_opens_with_all_rows_and_the_types_of_its_columns(
+    undisturbed: Path, tool: str, string: str, names: str, several: str, whole: str, chance: str, truth: str
+) -> None:
+    tables = read(undisturbed)
+    assert [opened(tool, undisturbed / name)[0] for name in TABLES] == [len(tables[name]) for name in TABLES]
+    _, types = opened(tool, undisturbed / "clauses")
+    assert types == {
+        **dict.fromkeys(("doc", "heading", "text"), string),
+        **dict.fromkeys(("index", "paragraph", "start", "end"), whole),
+        **dict.fromkeys(("kind", "primary"), names),
+        "labels": several,
+        **dict.fromkeys(CATEGORIES, chance),
+        "needs_review": truth,
+    }
+    assert opened(tool, undisturbed / "documents")[1]["is_policy"] == truth
+    assert opened(tool, undisturbed / "errors")[1]["stage"] == names
+
+
+def test_pandas_tells_the_share_of_policies_with_each_category(undisturbed: Path) -> None:
+    assert query("pandas", undisturbed)["share"].to_dict() == shares(undisturbed)
+
+
+def test_polars_tells_the_share_of_policies_with_each_category(undisturbed: Path) -> None:
+    pytest.importorskip("polars")
+    assert dict(query("polars", undisturbed)["share"].iter_rows()) == shares(undisturbed)
+
+
+def test_duckdb_tells_the_share_of_policies_with_each_category_and_what_they_say(undisturbed: Path) -> None:
+    pytest.importorskip("duckdb")
+    known = query("duckdb", undisturbed)
+    assert dict(known["share"].fetchall()) == shares(undisturbed)
+    tables = read(undisturbed)
+    addresses = {row["source"]: row["url"] for row in tables["documents"]}
+    said = [(addresses[c["doc"]], c["text"]) for c in tables["clauses"] if "Do Not Track" in c["labels"]]
+    assert Counter(known["found"].fetchall()) == Counter(said)
+
+
 # Going on -----------------------------------------------------------------------------------------
 
 
@@ -361,6 +444,13 @@ def test_parameters_that_have_changed_are_refused(crawl: Path, run, tmp_path: Pa
     manifest.write_text(json.dumps({**content, "model": "other"}), encoding="utf-8")
     with pytest.raises(InputError, match=r"another model.*name another folder"):
         run(crawl / "p001.html", out=tmp_path / "out")
+
+
+def test_a_dataset_of_another_format_is_not_gone_on_with(crawl: Path, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "manifest.json").write_text('{"format": "clausemark-batch/1"}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"clausemark-batch/1.*run clausemark batch again") as caught:
+        run(crawl, out=tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_folder_that_holds_something_else_is_refused(crawl: Path, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

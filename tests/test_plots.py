@@ -192,8 +192,11 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_importing_the_module_loads_no_matplotlib_and_drawing_no_pyplot() -> None:
-    program = (
-        "import sys, clausemark.plots as p; assert 'matplotlib' not in sys.modules;"
-        "p._figure(1.0); assert 'matplotlib' in sys.modules; assert 'matplotlib.pyplot' not in sys.modules"
-    )
+    program = """
+import sys, clausemark.plots as plots
+assert "matplotlib" not in sys.modules
+with plots.drawing(1.0):
+    assert "matplotlib" in sys.modules
+assert "matplotlib.pyplot" not in sys.modules
+"""
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -14,13 +14,16 @@ import pytest
 
 from clausemark import report as module
 from clausemark.cli import main
+from clausemark.dataset import FORMAT, clause_batch
+from clausemark.documents import parse_document
 from clausemark.errors import InputError
 from clausemark.explain import reasons
 from clausemark.page import render_page
 from clausemark.predict import LabeledPolicy, Labeler
 from clausemark.report import read_crawl, write_report
-from clausemark.taxonomy import CATEGORIES, CODES
+from clausemark.taxonomy import CODES
 from crawls import clauses, document, write_crawl
+from tiny import THINGS
 
 SHOP = clauses("shop", [("FPC", "We collect names."), ("FPC TPS", "We share names."), ("IG", "Hello.")])
 BANK = clauses("bank", [("DS", "Names are locked away."), ("FPC", "We collect emails.")])
@@ -166,8 +169,8 @@ def test_a_link_of_an_outlier_opens_its_reading_view(crawl: Path) -> None:
 
 def test_a_reading_view_keeps_sentences_together_and_paragraphs_and_items_apart(tmp_path: Path) -> None:
     rows = clauses("shop", [("IG", "One."), ("IG", "Two."), ("IG", "Three."), ("IG", "Four.")])
-    rows[2] |= {"start": rows[2]["start"] + 1}
-    rows[3] |= {"start": 2_000_000_000, "end": 2_000_000_005, "kind": "item"}
+    rows[2] |= {"paragraph": 1}
+    rows[3] |= {"paragraph": 1, "start": 2_000_000_000, "end": 2_000_000_005, "kind": "item"}
     _, view = write_report(write_crawl(tmp_path, [rows], [document("shop")]))
     tags = [tag for tag, _ in read(view).tags]
     body = view.read_text(encoding="utf-8")
@@ -187,7 +190,16 @@ We collect your names when you sign up. We share names with advertisers:
 You may correct or delete your photos.
 
 Our partners receive photos from us. We keep photos for two years.
-"""
+
+After that photos are erased. We  may change what we say.  Welcome, and read on:
+1. We use orders to bill you. Firewalls guard orders. Our address is Mill Lane 3! Ask us for a copy.
+2. You can opt out.
+
+Our shop
+12 Mill Lane
+Wales
+
+""" + " ".join(f"We share {thing} of kind {kind} with advertisers." for kind in range(9) for thing in THINGS)
 
 
 def data_of(page: str) -> Any:
@@ -200,13 +212,16 @@ def data_of(page: str) -> Any:
 def explained(tiny_model: Path, tmp_path: Path) -> tuple[Path, Labeler, LabeledPolicy]:
     """A crawl of one policy, who labeled it, and the policy."""
     labeler = Labeler.load(tiny_model)
-    policy = labeler.label(POLICY, name="shop")
-    rows = [record | record["scores"] for record in policy.to_records()]
+    read = parse_document(POLICY, name="shop")
+    (labels,) = labeler.label_clauses([(read, labeler.segment(read))])
+    policy = labels.policy()
+    assert len(policy.clauses) > 80
+    rows = clause_batch([labels]).to_pylist()
     folder = write_crawl(tmp_path / "crawl", [rows], [document("shop")], model=labeler.model.digest)
     return folder, labeler, policy
 
 
-def test_a_reading_view_has_what_that_of_label_has(
+def test_a_reading_view_has_reasons_for_every_clause_and_what_that_of_label_has(
     explained: tuple[Path, Labeler, LabeledPolicy], tiny_model: Path
 ) -> None:
     folder, labeler, policy = explained
@@ -216,6 +231,7 @@ def test_a_reading_view_has_what_that_of_label_has(
     view = view_of(read_crawl(folder).outliers["longest"][0], folder)
     page = render_page(policy, thresholds=labeler.thresholds, explanations=reasons(labeler, policy))
     assert data_of(view) == data_of(page)
+    assert sorted(map(int, data_of(view)["explanations"])) == list(range(len(policy.clauses)))
     marks = r'<span id="c.*?</span>'
     assert re.findall(marks, view, re.S) == re.findall(marks, page, re.S)
 
@@ -232,15 +248,6 @@ def test_another_model_explains_nothing(
     assert (data["thresholds"], data["explanations"]) == (None, {})
 
 
-def test_reasons_of_other_scores_are_not_given(explained: tuple[Path, Labeler, LabeledPolicy]) -> None:
-    folder, labeler, policy = explained
-    rows = [record | record["scores"] for record in policy.to_records()]
-    rows[1] |= dict.fromkeys(CATEGORIES, 0.5)
-    write_report(write_crawl(folder, [rows], [document("shop")]), labeler=labeler)
-    data = data_of(view_of(read_crawl(folder).outliers["longest"][0], folder))
-    assert sorted(map(int, data["explanations"])) == [0, *range(2, len(rows))]
-
-
 def test_folders_of_a_machine_are_not_shown(tmp_path: Path) -> None:
     rows = [row | {"doc": "/home/somebody/crawl/shop.html"} for row in SHOP]
     known = [document("/home/somebody/crawl/shop.html")]
@@ -252,7 +259,9 @@ def test_folders_of_a_machine_are_not_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("complete", "said"), [(False, True), (True, False), (None, False)])
 def test_a_batch_that_was_stopped_is_said_to_be(crawl: Path, complete: bool | None, said: bool) -> None:
-    (crawl / "manifest.json").write_text(json.dumps({"complete": complete}), encoding="utf-8")
+    (crawl / "manifest.json").write_text(
+        json.dumps({"format": FORMAT, "complete": complete}), encoding="utf-8"
+    )
     page = write_report(crawl)[0].read_text(encoding="utf-8")
     assert ("stopped before its end" in page) is said
 
@@ -277,7 +286,7 @@ def test_hostile_strings_show_as_text_and_fetch_nothing(tmp_path: Path) -> None:
         ],
         [(HOSTILE, HOSTILE, HOSTILE)],
     )
-    (folder / "manifest.json").write_text(json.dumps({"model": HOSTILE}), encoding="utf-8")
+    (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, "model": HOSTILE}), encoding="utf-8")
     index, view = write_report(folder)
     for path in (index, view):
         found = read(path)
@@ -351,7 +360,14 @@ def test_unknown_categories_are_refused(tmp_path: Path, change: dict[str, Any], 
 
 
 def test_what_is_not_known_of_a_clause_or_document_is_borne(tmp_path: Path) -> None:
-    row = SHOP[0] | {"labels": None, "start": None, "end": None, "heading": None, "text": None}
+    row = SHOP[0] | {
+        "labels": None,
+        "paragraph": None,
+        "start": None,
+        "end": None,
+        "heading": None,
+        "text": None,
+    }
     row |= {CODES["DNT"]: None}
     nothing = dict.fromkeys(document(""), None) | {"source": "shop"}
     folder = write_crawl(tmp_path, [[row]], [nothing])
@@ -387,10 +403,25 @@ def test_columns_of_another_type_are_refused_in_one_line(tmp_path: Path) -> None
     assert "\n" not in str(caught.value)
 
 
-def test_a_broken_manifest_is_named(crawl: Path) -> None:
-    (crawl / "manifest.json").write_text("[")
-    with pytest.raises(InputError, match=r"manifest\.json: is not the JSON object"):
+@pytest.mark.parametrize("content", ["[", "[]", "{}", '{"format": 1}', '{"format": "other/1"}', "\xff"])
+def test_a_broken_manifest_is_named(crawl: Path, content: str) -> None:
+    (crawl / "manifest.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(InputError, match=r"manifest\.json: is no manifest of a batch"):
         read_crawl(crawl)
+
+
+def test_a_dataset_of_an_older_clausemark_is_to_be_made_again(crawl: Path) -> None:
+    (crawl / "manifest.json").write_text('{"format": "clausemark-batch/1"}')
+    for read in (read_crawl, write_report):
+        with pytest.raises(InputError, match=r"clausemark-batch/1.*run clausemark batch again") as caught:
+            read(crawl)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_reading_view_asks_for_the_paragraphs(tmp_path: Path) -> None:
+    folder = write_crawl(tmp_path, [SHOP], [document("shop")], without=["paragraph"])
+    with pytest.raises(InputError, match=r"no column 'paragraph': run clausemark batch again"):
+        write_report(folder)
 
 
 # The command ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from clausemark import Labeler
 from clausemark.cli import main
+from clausemark.corpus import AnnotatedClause
 from clausemark.documents import parse_document
 from clausemark.errors import InputError
 from clausemark.evaluation import confusions, evaluate, predictions
@@ -156,6 +158,18 @@ def test_a_category_that_does_not_occur_has_no_figures(labeler: Labeler, tmp_pat
     markdown, page = write_scorecard(labeler, [replace(policy, clauses=kept)], tmp_path)
     assert "Do Not Track – – – –" in text_of(page.read_text(encoding="utf-8"))
     assert "nan" not in markdown.read_text(encoding="utf-8")
+
+
+def test_a_mistake_is_shown_by_an_example_on_one_line_of_its_table(labeler: Labeler, tmp_path: Path) -> None:
+    (policy, *_) = tiny_policies("test")
+    said = "We share <b>names</b> | orders\u202e with\nadvertisers."
+    wrong = AnnotatedClause(said, "sentence", 99, (CODES["DNT"],))
+    markdown, page = write_scorecard(labeler, [replace(policy, clauses=(*policy.clauses, wrong))], tmp_path)
+    shown = html.escape("We share <b>names</b> | orders\ufffd with advertisers.")
+    row = "| Do Not Track | Third Party Sharing/Collection | 1 |"
+    (line,) = (x for x in markdown.read_text(encoding="utf-8").splitlines() if x.startswith(row))
+    assert line.endswith("| {} |".format(shown.replace("|", "\\|")))
+    assert shown in page.read_text(encoding="utf-8")
 
 
 def test_the_same_model_gives_the_same_bytes(labeler: Labeler, tmp_path: Path) -> None:

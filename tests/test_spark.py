@@ -19,7 +19,7 @@ from clausemark.dataset import DOCUMENTS, ERRORS
 from clausemark.errors import InputError, MissingExtraError, ModelError
 from clausemark.spark import LabeledFrame, label_frame
 from clausemark.workers import Settings
-from test_batch import GERMAN, page
+from test_batch import GERMAN, page, query, shares
 
 JAVA = shutil.which("java") or os.environ.get("JAVA_HOME")
 needs_spark = pytest.mark.skipif(
@@ -115,6 +115,12 @@ def test_the_clauses_are_those_of_a_batch(spark: Any, labeled: LabeledFrame, bat
     found = rows(labeled.clauses, "doc", "index")
     assert len(found) > 300
     assert found == rows(written, "doc", "index")
+
+
+@needs_spark
+def test_the_documented_query_tells_the_share_of_policies_with_each_category(spark: Any, batch: Path) -> None:
+    found = query("pyspark", batch, spark=spark)["share"].collect()
+    assert {row["label"]: row["share"] for row in found} == shares(batch)
 
 
 @needs_spark

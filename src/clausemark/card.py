@@ -15,7 +15,7 @@ from clausemark.agreement import SecondAnnotation, agreement
 from clausemark.corpus import Policy, digest, laws_of, near_duplicates, split_of, statistics
 from clausemark.errors import InputError
 from clausemark.evaluation import Evaluation
-from clausemark.plots import BLUE, ORANGE, _figure, _settle, _style, plot_learning_curve, save
+from clausemark.plots import BLUE, ORANGE, drawing, plot_learning_curve, save
 from clausemark.reference import profile
 from clausemark.taxonomy import CATEGORIES
 
@@ -182,15 +182,14 @@ def plot_lengths(ours: Mapping[str, Any], real: Mapping[str, Any]) -> Figure:
         Deciles of words a clause.
     """
     shares = np.arange(10, 100, 10)
-    with _style():
-        figure, ax = _figure(4.2)
+    with drawing(4.2) as (figure, ax):
         ax.plot(shares, ours["words"]["deciles"], color=BLUE, marker="o", label="corpus")
         ax.plot(shares, real["words"]["deciles"], color=ORANGE, linestyle="--", marker="s", label="OPP-115")
         ax.set(xlabel="% of clauses that are not longer", ylabel="words a clause", xticks=shares)
         ax.set_ylim(bottom=0)
         ax.set_title("Length of clauses")
         ax.legend(loc="upper left")
-        return _settle(figure)
+    return figure
 
 
 def plot_labels(ours: Mapping[str, Any], real: Mapping[str, Any]) -> Figure:
@@ -207,8 +206,7 @@ def plot_labels(ours: Mapping[str, Any], real: Mapping[str, Any]) -> Figure:
         Share of the sentences and items that state each category.
     """
     rows = np.arange(len(CATEGORIES))
-    with _style():
-        figure, ax = _figure(5.6)
+    with drawing(5.6) as (figure, ax):
         for offset, name, found, colour in ((-0.2, "corpus", ours, BLUE), (0.2, "OPP-115", real, ORANGE)):
             shares = [100 * found["labels"][category] for category in CATEGORIES]
             ax.barh(rows + offset, shares, height=0.38, color=colour, label=name)
@@ -222,7 +220,7 @@ def plot_labels(ours: Mapping[str, Any], real: Mapping[str, Any]) -> Figure:
         ax.tick_params(axis="y", length=0)
         ax.set_title("What clauses state")
         ax.legend(loc="lower right")
-        return _settle(figure)
+    return figure
 
 
 def _learning_curve(measured: Mapping[str, Any], name: str, title: str) -> Figure:

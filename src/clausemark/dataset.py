@@ -29,7 +29,7 @@ from clausemark.taxonomy import CATEGORIES
 if TYPE_CHECKING:
     from clausemark.predict import Labels
 
-FORMAT: Final = "clausemark-batch/1"
+FORMAT: Final = "clausemark-batch/2"
 TABLES: Final = ("clauses", "errors", "documents")
 #: Clauses held before they are written as a row group.
 ROW_GROUP: Final = 50_000
@@ -39,6 +39,7 @@ _CLAUSES: Final = pa.schema(
     [
         ("doc", pa.string()),
         ("index", pa.int32()),
+        ("paragraph", pa.int32()),
         ("start", pa.int32()),
         ("end", pa.int32()),
         ("kind", _NAME),
@@ -104,7 +105,7 @@ def clause_batch(labels: Sequence[Labels], *, text: bool = True) -> pa.RecordBat
         Columns as `clauses_schema`.
     """
     clauses = [clause for each in labels for clause in each.clauses]
-    texts, kinds, starts, ends, _ = zip(*clauses, strict=True) if clauses else [()] * 5
+    texts, kinds, starts, ends, paragraphs = zip(*clauses, strict=True) if clauses else [()] * 5
     counts = [len(each.clauses) for each in labels]
     nothing = np.empty((0, len(CATEGORIES)))
     chances, order, given = (
@@ -117,6 +118,7 @@ def clause_batch(labels: Sequence[Labels], *, text: bool = True) -> pa.RecordBat
     columns = {
         "doc": sources.take(pa.array(np.repeat(np.arange(len(labels)), counts))),
         "index": pa.array(places, pa.int32()),
+        "paragraph": pa.array(paragraphs, pa.int32()),
         "start": pa.array(starts, pa.int32()),
         "end": pa.array(ends, pa.int32()),
         "kind": _names([_KINDS.index(kind) for kind in kinds], _KINDS),
@@ -134,6 +136,44 @@ def clause_batch(labels: Sequence[Labels], *, text: bool = True) -> pa.RecordBat
     }
     schema = clauses_schema(text)
     return pa.record_batch([columns[name] for name in schema.names], schema=schema)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read what a dataset says of its run.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+
+    Returns
+    -------
+    dict
+        Empty where there is no manifest.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, is no manifest of a batch, or that of another format.
+    """
+    path = folder / "manifest.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        kind, _, _ = found["format"].partition("/")
+        if kind != FORMAT.partition("/")[0]:
+            raise ValueError
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=path) from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise InputError("is no manifest of a batch; name another folder", where=path) from None
+    if found["format"] != FORMAT:
+        raise InputError(
+            f"holds a dataset of the format {found['format']}, and this clausemark has {FORMAT}: run"
+            " clausemark batch again, into another folder",
+            where=folder,
+        )
+    return dict(found)
 
 
 def _names(indices: Any, names: Sequence[str]) -> pa.DictionaryArray:
@@ -233,7 +273,8 @@ class Dataset:
     Raises
     ------
     InputError
-        If the folder holds something else, or a dataset of another model, version or parameters.
+        If the folder holds something else, or a dataset of another format, model, version or
+        parameters.
     ClausemarkError
         If another process writes there.
     """
@@ -340,20 +381,14 @@ class Dataset:
         return self.folder / table / f"part-{number:05}.parquet"
 
     def _check(self) -> None:
-        path = self.folder / "manifest.json"
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError("is a file; --out needs a folder", where=self.folder)
-        if not path.exists():
+        old = read_manifest(self.folder)
+        if not old:
             # A process killed before its manifest has left no more than empty folders.
             if self.folder.is_dir() and {p.name for p in self.folder.iterdir()} - {"_work", *TABLES}:
                 raise InputError("is not empty and holds no batch; name another folder", where=self.folder)
             return
-        try:
-            old = json.loads(path.read_text(encoding="utf-8"))
-            if old["format"] != FORMAT:
-                raise ValueError
-        except (ValueError, KeyError, TypeError):
-            raise InputError("is no manifest of a batch; name another folder", where=path) from None
         changed = [name for name in ("model", "version") if old.get(name) != self.manifest[name]]
         was, now = old.get("parameters", {}), self.manifest["parameters"]
         changed += [name.replace("_", "-") for name in now if was.get(name) != now[name]]

@@ -247,10 +247,9 @@ def compare(old: LabeledPolicy, new: LabeledPolicy) -> PolicyDiff:
         kept,
     )
 
-    anchors = sorted(kept)
-    olds, news = [i for i, _ in anchors], [j for _, j in anchors]
+    olds, news = [i for i, _ in kept], [j for _, j in kept]
     stayed = _increasing([(i, j) for i, j, _ in pairs if bisect_left(olds, i) == bisect_left(news, j)])
-    spine = sorted(anchors + stayed)
+    spine = sorted(kept + stayed)
     found: dict[int, Change] = {}  # by position in the new policy
     for i, j in kept:
         found[j] = Change("same", old.clauses[i], new.clauses[j], similarity=1.0)
@@ -361,7 +360,7 @@ def _align(old: Sequence[Hashable], new: Sequence[Hashable]) -> _Pairs:
             for i, j in [*chain, (b, d)]:
                 todo.append((a, i, c, j, depth + 1))
                 a, c = i + 1, j + 1
-    return pairs
+    return sorted(pairs)
 
 
 def _once(entries: Sequence[Hashable]) -> dict[Hashable, int]:
@@ -415,12 +414,11 @@ def _similar(
         return []
     left, right = _weighed(old, new)
     sums = [np.asarray(side.multiply(side).sum(axis=1)).ravel() for side in (left, right)]
-    anchors = sorted(kept)
-    gap_old = np.searchsorted([i for i, _ in anchors], [clause.index for clause in old])
-    gap_new = np.searchsorted([j for _, j in anchors], [clause.index for clause in new])
+    gap_old = np.searchsorted([i for i, _ in kept], [clause.index for clause in old])
+    gap_new = np.searchsorted([j for _, j in kept], [clause.index for clause in new])
     heading_old = np.array([clause.kind == "heading" for clause in old])
     heading_new = np.array([clause.kind == "heading" for clause in new])
-    sizes = np.bincount(np.concatenate([gap_old, gap_new]), minlength=len(anchors) + 1)
+    sizes = np.bincount(np.concatenate([gap_old, gap_new]), minlength=len(kept) + 1)
     scored: list[tuple[float, int, int, int, float]] = []
     step = max(1, _CELLS // len(new))
     turned = right.T.tocsr()
@@ -468,7 +466,7 @@ def _weighed(old: Sequence[LabeledClause], new: Sequence[LabeledClause]) -> tupl
 
 def _reworded(old: str, new: str) -> list[Words]:
     before, after = _pieces(old), _pieces(new)
-    pairs = sorted(_align([_plain(p.strip()) for p in before], [_plain(p.strip()) for p in after]))
+    pairs = _align([_plain(p.strip()) for p in before], [_plain(p.strip()) for p in after])
     signs: tuple[Literal["-", "+", "="], ...] = ("-", "+", "=")
     steps: list[tuple[str, str, str]] = []  # removed, added, then kept
     i = j = 0
@@ -637,7 +635,6 @@ class _Shown(NamedTuple):
     """A change as it is shown."""
 
     kind: ChangeKind
-    sign: str
     mark: Mark
     clause_kind: str
     words: list[tuple[str, str, str]]
@@ -689,7 +686,6 @@ def _shown(change: Change) -> _Shown:
         words.append((op, show(text[: len(text) - len(body)]), show(body)))
     return _Shown(
         change.kind,
-        _SIGN[change.kind],
         mark(change.clause),
         change.clause.kind,
         words,

@@ -78,7 +78,19 @@ _LETTERS: Final = "abcdefghijkl"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A clause as it is shown."""
+    """A clause as it is shown.
+
+    Attributes
+    ----------
+    index : int
+    text : str
+        All of it can be seen.
+    code, codes : str
+        Of the primary category; of all that are given, with spaces between.
+    scores : str
+        In hundredths, ``"a97d2"``: the first category has 0.97, the fourth 0.02.
+    uncertain : bool
+    """
 
     index: int
     text: str
@@ -246,7 +258,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters["quote"] = lambda text: _shorten(" ".join(text.split()), _QUOTE_CHARS)
+    templates.filters["quote"] = lambda text: _shorten(" ".join(show(text).split()), _QUOTE_CHARS)
     templates.filters["percent"] = lambda share: "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
     return templates
 
@@ -276,7 +288,17 @@ def _view(policy: LabeledPolicy) -> dict[str, Any]:
 
 
 def mark(clause: LabeledClause) -> Mark:
-    # Scores in hundredths, "a97d2": only what can be seen in a bar is worth its bytes.
+    """Give what is shown of a clause.
+
+    Parameters
+    ----------
+    clause : LabeledClause
+
+    Returns
+    -------
+    Mark
+    """
+    # Only what can be seen in a bar is worth its bytes.
     scores = (
         (letter, round(100 * clause.scores.get(name, 0.0)))
         for letter, name in zip(_LETTERS, CODE_OF, strict=True)
@@ -359,6 +381,17 @@ def _parts(policy: LabeledPolicy, marks: Sequence[Mark]) -> list[_Part]:
 
 
 def title_of(policy: LabeledPolicy) -> str:
+    """Name a policy: by its title, its first heading or its source.
+
+    Parameters
+    ----------
+    policy : LabeledPolicy
+
+    Returns
+    -------
+    str
+        At most 160 characters, never empty.
+    """
     headings = (clause.text for clause in policy.clauses if clause.kind == "heading")
     title = policy.document.title or next(headings, "") or source_name(policy.document.source)
     return _shorten(show(" ".join(title.split())), 160) or "Privacy policy"

@@ -7,8 +7,8 @@ is imported when the first picture is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "draw_evaluation",
+    "drawing",
     "plot_calibration",
     "plot_categories",
     "plot_confusion",
@@ -132,6 +133,40 @@ def save(figure: Figure, path: str | Path) -> Path:
     return path
 
 
+@contextmanager
+def drawing(height: float, rows: int = 1, columns: int = 1, **layout: Any) -> Iterator[tuple[Figure, Any]]:
+    """Make a figure to draw on, in the look that all pictures have; at the end it is laid out.
+
+    Parameters
+    ----------
+    height : float
+        Inches; the width is `WIDTH`.
+    rows, columns : int
+        Of axes.
+    **layout
+        As for `matplotlib.figure.Figure.subplots`.
+
+    Yields
+    ------
+    matplotlib.figure.Figure
+    matplotlib.axes.Axes, or ndarray of them
+        One, or as many as asked for.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    with _style():
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+        yield figure, figure.subplots(rows, columns, **layout)
+        # Once and for all: constrained layout moves a little at every drawing.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
 # Pictures ----------------------------------------------------------------------------------------
 
 
@@ -160,8 +195,7 @@ def plot_calibration(predictions: Predictions) -> Figure:
         ),
     )
     edges = np.linspace(0, 1, BINS + 1)
-    with _style():
-        figure, (top, bottom) = _figure(7.0, rows=2, sharex=True, height_ratios=[3, 1])
+    with drawing(7.0, rows=2, sharex=True, height_ratios=[3, 1]) as (figure, (top, bottom)):
         top.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="perfectly calibrated")
         for name, chances, truth, colour, mark, dash in series:
             bins = np.minimum((chances * BINS).astype(int), BINS - 1)
@@ -177,7 +211,7 @@ def plot_calibration(predictions: Predictions) -> Figure:
         top.legend(loc="upper left")
         bottom.set(xlabel="probability given", ylabel="cases", yscale="log")
         bottom.set_ylim(bottom=0.8)
-        return _settle(figure)
+    return figure
 
 
 def plot_thresholds(predictions: Predictions, thresholds: ArrayLike) -> Figure:
@@ -198,8 +232,7 @@ def plot_thresholds(predictions: Predictions, thresholds: ArrayLike) -> Figure:
     """
     cuts = np.asarray(thresholds, dtype=float)
     grid = np.linspace(0, 1, 201)
-    with _style():
-        figure, axes = _figure(8.6, rows=4, columns=3, sharex=True, sharey=True)
+    with drawing(8.6, rows=4, columns=3, sharex=True, sharey=True) as (figure, axes):
         for k, (ax, name) in enumerate(zip(axes.flat, CATEGORIES, strict=True)):
             truth = predictions.targets[:, k]
             ax.set_title(name, fontsize=9, pad=4)
@@ -224,7 +257,7 @@ def plot_thresholds(predictions: Predictions, thresholds: ArrayLike) -> Figure:
         figure.supxlabel("threshold on the probability", fontsize=10)
         legends = [ax.get_legend_handles_labels() for ax in axes.flat]
         figure.legend(*max(legends, key=lambda legend: len(legend[1])), loc="outside upper center", ncols=4)
-        return _settle(figure)
+    return figure
 
 
 def plot_confusion(predictions: Predictions) -> Figure:
@@ -245,8 +278,7 @@ def plot_confusion(predictions: Predictions) -> Figure:
     np.add.at(counts, (predictions.primary, predictions.predicted), 1)
     support = counts.sum(axis=1)
     shares = counts / np.maximum(support, 1)[:, None]
-    with _style():
-        figure, ax = _figure(7.4)
+    with drawing(7.4) as (figure, ax):
         ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         ax.grid(False)
         ax.spines[:].set_visible(False)
@@ -267,7 +299,7 @@ def plot_confusion(predictions: Predictions) -> Figure:
         ax.tick_params(which="both", length=0)
         ax.set(xlabel="primary category given by the model")
         _title(figure, "What the clauses of each annotated category are taken for (% of a row)")
-        return _settle(figure)
+    return figure
 
 
 def plot_coverage(predictions: Predictions | Mapping[str, Predictions]) -> Figure:
@@ -291,8 +323,7 @@ def plot_coverage(predictions: Predictions | Mapping[str, Predictions]) -> Figur
     if not 1 <= len(several) <= len(_SERIES):
         raise InputError(f"a picture takes 1 to {len(_SERIES)} models, not {len(several)}")
     lowest = 1.0
-    with _style():
-        figure, ax = _figure(5.0)
+    with drawing(5.0) as (figure, ax):
         for (name, found), colour, dash in zip(several.items(), _SERIES, _DASHES, strict=False):
             curve = coverage_curve(found)
             # The first few are right or wrong by chance: the curve begins where 20 and 1 % are kept.
@@ -315,7 +346,7 @@ def plot_coverage(predictions: Predictions | Mapping[str, Predictions]) -> Figur
             axis.set_major_formatter(lambda value, _: f"{value:.0%}")
         if ax.get_legend_handles_labels()[1]:
             ax.legend(loc="lower left")
-        return _settle(figure)
+    return figure
 
 
 def plot_categories(evaluation: Evaluation) -> Figure:
@@ -330,8 +361,7 @@ def plot_categories(evaluation: Evaluation) -> Figure:
     matplotlib.figure.Figure
         Bars in the order of the categories; what does not occur has none.
     """
-    with _style():
-        figure, ax = _figure(5.6)
+    with drawing(5.6) as (figure, ax):
         for k, name in enumerate(CATEGORIES):
             row, (low, high) = evaluation.per_label[name], evaluation.label_intervals[name]
             if not row["support"]:
@@ -351,7 +381,7 @@ def plot_categories(evaluation: Evaluation) -> Figure:
         ax.grid(False, axis="y")
         ax.tick_params(axis="y", length=0)
         _title(figure, "F1 of each category (and the clauses that have it)")
-        return _settle(figure)
+    return figure
 
 
 def plot_learning_curve(evaluations: Mapping[int, Evaluation]) -> Figure:
@@ -376,8 +406,7 @@ def plot_learning_curve(evaluations: Mapping[int, Evaluation]) -> Figure:
         raise InputError("a learning curve needs evaluations of at least one model")
     sizes = sorted(evaluations)
     names = {"top1_accuracy": "top-1 accuracy", "micro_f1": "micro F1", "macro_f1": "macro F1"}
-    with _style():
-        figure, ax = _figure(5.0)
+    with drawing(5.0) as (figure, ax):
         for (key, name), colour, dash, mark in zip(names.items(), _SERIES, _DASHES, "os^", strict=False):
             values = [evaluations[size].figures[key] for size in sizes]
             low, high = np.array([evaluations[size].intervals[key] for size in sizes]).T
@@ -387,7 +416,7 @@ def plot_learning_curve(evaluations: Mapping[int, Evaluation]) -> Figure:
         ax.set_title("Learning curve")
         ax.set_xlim(left=0)
         ax.legend(loc="lower right")
-        return _settle(figure)
+    return figure
 
 
 # Parts -------------------------------------------------------------------------------------------
@@ -408,21 +437,6 @@ def _curve(
 def _title(figure: Figure, text: str) -> None:
     """Set a title over the labels of the axis too, where they take much of the width."""
     figure.suptitle(text, fontsize=12, x=0.01, ha="left")
-
-
-def _figure(height: float, rows: int = 1, columns: int = 1, **layout: Any) -> tuple[Figure, Any]:
-    """Make a figure and its axes: one, or an array of them."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
-    return figure, figure.subplots(rows, columns, **layout)
-
-
-def _settle(figure: Figure) -> Figure:
-    """Lay the figure out once and for all: constrained layout moves a little at every drawing."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    return figure
 
 
 def _style() -> AbstractContextManager[None]:

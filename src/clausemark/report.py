@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -24,49 +23,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from scipy.special import rel_entr
 
 from clausemark import __version__
 from clausemark.clauses import Clause, ClauseKind
+from clausemark.dataset import DOCUMENTS, ERRORS, TABLES, clauses_schema, read_manifest
 from clausemark.documents import Document
 from clausemark.errors import InputError
+from clausemark.explain import reasons
 from clausemark.page import render_page, render_template, show, source_name
 from clausemark.predict import LabeledClause, LabeledPolicy, Labeler
 from clausemark.taxonomy import CATEGORIES, CODE_OF
 
 __all__ = ["CrawlReport", "ErrorCount", "Listed", "labeled_by", "read_crawl", "write_report"]
 
-#: Columns that the report needs, and their types.
-_CLAUSES: Final[dict[str, pa.DataType]] = {
-    "doc": pa.string(),
-    "primary": pa.string(),
-    "labels": pa.list_(pa.string()),
-    "needs_review": pa.bool_(),
+#: Columns that the report needs, in the types that batch gives them.
+_TYPES: Final[dict[str, pa.DataType]] = {
+    column.name: column.type for schema in (clauses_schema(), DOCUMENTS, ERRORS) for column in schema
 }
-_READING: Final[dict[str, pa.DataType]] = {
-    **_CLAUSES,
-    **{name: pa.float32() for name in CATEGORIES},
-    "start": pa.int32(),
-    "end": pa.int32(),
-    "kind": pa.string(),
-    "heading": pa.string(),
-    "text": pa.string(),
-}
-_DOCUMENTS: Final[dict[str, pa.DataType]] = {
-    "source": pa.string(),
-    "language": pa.string(),
-    "bytes": pa.int64(),
-    "words": pa.int32(),
-    "is_policy": pa.bool_(),
-    "policy_score": pa.float32(),
-    "duplicate_of": pa.string(),
-}
-_TITLES: Final[dict[str, pa.DataType]] = {
-    "source": pa.string(),
-    "url": pa.string(),
-    "title": pa.string(),
-    "language": pa.string(),
-}
-_ERRORS: Final[dict[str, pa.DataType]] = {"source": pa.string(), "stage": pa.string(), "message": pa.string()}
+_CLAUSES: Final = ("doc", "primary", "labels", "needs_review")
+_READING: Final = (*_CLAUSES, *CATEGORIES, "paragraph", "start", "end", "kind", "heading", "text")
+_DOCUMENTS: Final = ("source", "language", "bytes", "words", "is_policy", "policy_score", "duplicate_of")
+_TITLES: Final = ("source", "url", "title", "language")
+_ERRORS: Final = ("source", "stage", "message")
 
 #: Rows held at a time.
 _ROWS: Final = 32_768
@@ -83,12 +62,8 @@ _ENOUGH: Final = 30
 _LONGEST: Final = 200_000
 #: Edges of the bars of lengths, in words.
 _LENGTHS: Final = (0, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
-#: How the sentences of a paragraph end.
-_STOPS: Final = frozenset(".!?…:;,)\"'”’»]")
-#: Most clauses of a paragraph, as `clausemark.clauses` has it.
-_PARAGRAPH: Final = 40
-#: Scores that differ by less are those of the same clause in the same context.
-_SAME: Final = 1e-3
+#: What the sentences of an item end with, but perhaps the last.
+_STOPS: Final = frozenset(".!?…)\"'”’»]")
 #: Bars of the shares of uncertain clauses.
 _SHARES: Final = 20
 
@@ -235,7 +210,8 @@ def read_crawl(folder: str | Path) -> CrawlReport:
     Raises
     ------
     InputError
-        If there is no such dataset, a file of it is broken, or it lacks a column.
+        If there is no such dataset, a file of it is broken, it lacks a column, or it is of another
+        format.
     """
     return _read(_Dataset(Path(folder)))[0]
 
@@ -279,11 +255,11 @@ def write_report(
                 if listed.page in written:
                     continue
                 written[listed.page] = out / listed.page
-                policy = dataset.policy(places[listed.doc], listed)
+                policy, clauses = dataset.policy(places[listed.doc], listed)
                 view = render_page(
                     policy,
                     thresholds=labeler.thresholds if labeler else None,
-                    explanations=_reasons(labeler, policy) if labeler else None,
+                    explanations=reasons(labeler, policy, clauses=clauses) if labeler else None,
                 )
                 written[listed.page].write_text(view, encoding="utf-8", newline="")
         index = out / "index.html"
@@ -309,9 +285,9 @@ def labeled_by(folder: str | Path, labeler: Labeler) -> bool:
     Raises
     ------
     InputError
-        As `read_crawl`.
+        If the manifest is broken, or of another format.
     """
-    return _Dataset(Path(folder)).manifest().get("model") == labeler.model.digest
+    return read_manifest(Path(folder)).get("model") == labeler.model.digest
 
 
 def render_report(report: CrawlReport) -> str:
@@ -342,10 +318,9 @@ class _Dataset:
         self.folder = folder
         if not folder.is_dir():
             raise InputError("no such folder: name one that clausemark batch wrote", where=folder)
-        self.parts = {
-            name: sorted((folder / name).glob("*.parquet")) for name in ("clauses", "documents", "errors")
-        }
-        if not any(self.parts.values()) and not (folder / "manifest.json").is_file():
+        self.manifest = read_manifest(folder)
+        self.parts = {name: sorted((folder / name).glob("*.parquet")) for name in TABLES}
+        if not any(self.parts.values()) and not self.manifest:
             raise InputError(
                 "holds neither documents/*.parquet nor manifest.json: name a folder that clausemark batch"
                 " wrote",
@@ -353,25 +328,11 @@ class _Dataset:
             )
         self.has_text = all("text" in _open(part).schema_arrow.names for part in self.parts["clauses"])
 
-    def manifest(self) -> dict[str, Any]:
-        path = self.folder / "manifest.json"
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise InputError(f"cannot be read: {error.strerror}", where=path) from None
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise InputError("is not the JSON object that clausemark batch writes", where=path)
-        return found
-
-    def batches(self, table: str, columns: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+    def batches(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         for part in self.parts[table]:
             yield from _batches(part, columns)
 
-    def policy(self, place: _Place, listed: Listed) -> LabeledPolicy:
+    def policy(self, place: _Place, listed: Listed) -> tuple[LabeledPolicy, list[Clause]]:
         """Read one policy back, from where it begins to where the next one does."""
         records: list[dict[str, Any]] = []
         number, row = place
@@ -393,13 +354,13 @@ def _open(part: Path) -> pq.ParquetFile:
         raise InputError(f"cannot be read as Parquet ({_first_line(error)})", where=part) from None
 
 
-def _batches(part: Path, columns: Mapping[str, pa.DataType], row: int = 0) -> Iterator[pa.RecordBatch]:
+def _batches(part: Path, columns: Sequence[str], row: int = 0) -> Iterator[pa.RecordBatch]:
     """Read columns of a file from a row on, in the types that are expected."""
     with _open(part) as file:
         missing = [name for name in columns if name not in file.schema_arrow.names]
         if missing:
             raise InputError(
-                f"has no column {missing[0]!r}: it was not written by clausemark batch", where=part
+                f"has no column {missing[0]!r}: run clausemark batch again, into another folder", where=part
             )
         first = 0
         while first < file.num_row_groups and row >= (size := file.metadata.row_group(first).num_rows):
@@ -409,92 +370,58 @@ def _batches(part: Path, columns: Mapping[str, pa.DataType], row: int = 0) -> It
                 # Group by group: Arrow reads no lists of dictionaries across groups.
                 for batch in file.iter_batches(_ROWS, row_groups=[group], columns=list(columns)):
                     if row < batch.num_rows:
-                        yield _typed(batch.slice(row), columns)
+                        typed = {name: batch[name].cast(_TYPES[name]) for name in columns}
+                        yield pa.record_batch(typed).slice(row)
                     row = max(row - batch.num_rows, 0)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"cannot be read as Parquet ({_first_line(error)})", where=part) from None
-
-
-#: What few strings are as dictionaries, which is how batch writes them.
-_NAME: Final = pa.dictionary(pa.int32(), pa.string())
-_SHORT: Final[dict[str, pa.DataType]] = {"primary": _NAME, "labels": pa.list_(_NAME)}
-
-
-def _typed(batch: pa.RecordBatch, columns: Mapping[str, pa.DataType]) -> pa.RecordBatch:
-    """Cast what is not of the type expected."""
-    found = []
-    for name, kind in columns.items():
-        column = batch[name]
-        if column.type not in (kind, _SHORT.get(name, kind)):
-            column = column.cast(kind)
-        found.append(column)
-    return pa.record_batch(found, names=list(columns))
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _policy(records: Sequence[Mapping[str, Any]], listed: Listed) -> LabeledPolicy:
-    """Rebuild a policy. Between its clauses the dataset has offsets but no text.
+def _policy(records: Sequence[Mapping[str, Any]], listed: Listed) -> tuple[LabeledPolicy, list[Clause]]:
+    """Rebuild a policy, and its clauses as they were labeled but for their offsets.
 
-    Sentences of one paragraph are a character apart, paragraphs and items more: enough to lay the
-    text out again, with offsets of its own.
+    The dataset has no text between clauses: it is laid out again by their paragraphs, and by what
+    lay between the items of a list.
     """
-    clauses: list[LabeledClause] = []
+    labeled: list[LabeledClause] = []
+    clauses: list[Clause] = []
     text: list[str] = []
     size = end = 0
     for index, record in enumerate(records):
-        if text:
-            far = (record["start"] or 0) - end > 1 or text[-1][-1:] not in _STOPS
-            text.append(" " if not far else "\n• " if record["kind"] == "item" else "\n\n")
-            size += len(text[-1])
-        words = record["text"] or ""
-        text.append(words)
-        labels = tuple(dict.fromkeys([record["primary"], *(record["labels"] or ())]))
-        scores = {name: float(record[name] or 0.0) for name in CATEGORIES}
         kind: ClauseKind = record["kind"] if record["kind"] in get_args(ClauseKind) else "sentence"
-        start, heading = size, record["heading"] or ""
-        size, end = size + len(words), record["end"] or 0
-        clauses.append(
+        words, paragraph = record["text"] or "", record["paragraph"] or 0
+        if clauses:
+            if kind == "item":
+                apart = (record["start"] or 0) - end > 1 or text[-1][-1:] not in _STOPS
+            else:
+                apart = paragraph != clauses[-1].paragraph
+            text.append(" " if not apart else "\n• " if kind == "item" else "\n\n")
+            size += len(text[-1])
+        text.append(words)
+        clauses.append(Clause(words, kind, size, size + len(words), paragraph))
+        size, end = clauses[-1].end, record["end"] or 0
+        labels = tuple(dict.fromkeys([record["primary"], *(record["labels"] or ())]))
+        labeled.append(
             LabeledClause(
                 index,
                 kind,
-                start,
+                clauses[-1].start,
                 size,
-                heading,
+                record["heading"] or "",
                 words,
                 labels[0],
                 labels,
-                scores,
+                {name: float(record[name] or 0.0) for name in CATEGORIES},
                 bool(record["needs_review"]),
             )
         )
     source = listed.url or listed.doc
     document = Document("".join(text), (), source=source, title=listed.title, language=listed.language)
-    return LabeledPolicy(document, tuple(clauses))
-
-
-def _reasons(labeler: Labeler, policy: LabeledPolicy) -> dict[int, list[tuple[str, float]]]:
-    """Explain a policy that was read back, where the model comes to the scores that the dataset has.
-
-    Paragraphs are found again by what lies between clauses; where that goes wrong, the model reads
-    another context, and its reasons would not be those of the label.
-    """
-    from clausemark.explain import reasons
-
-    clauses: list[Clause] = []
-    number, first, listed = -1, 0, False
-    for index, clause in enumerate(policy.clauses):
-        joined = index and policy.document.text[clauses[-1].end : clause.start] == " "
-        if not (joined or (listed and clause.kind == "item")) or index - first >= _PARAGRAPH:
-            number, first = number + 1, index
-        clauses.append(Clause(clause.text, clause.kind, clause.start, clause.end, number))
-        listed = clause.kind == "item" or (clause.kind == "sentence" and clause.text[-1:] not in ".!?")
-    stored = np.array([list(clause.scores.values()) for clause in policy.clauses])
-    same = np.abs(labeler.probabilities(clauses) - stored).max(axis=1) < _SAME
-    found = reasons(labeler, policy, clauses=clauses)
-    return {index: words for index, words in found.items() if same[index]}
+    return LabeledPolicy(document, tuple(labeled)), clauses
 
 
 # Adding up ----------------------------------------------------------------------------------------
@@ -511,8 +438,7 @@ def _read(dataset: _Dataset) -> tuple[CrawlReport, dict[str, _Place]]:
         sums.add(policies)
     unlike = _Top(_LISTED)
     mix = sums.total[_PRIMARY] / max(sums.total[_PRIMARY].sum(), 1)
-    needed = {name: _CLAUSES[name] for name in ("doc", "primary")}
-    for policies in _kept(_policies(dataset, needed, _measure_primary), left_out):
+    for policies in _kept(_policies(dataset, ("doc", "primary"), _measure_primary), left_out):
         enough = policies.where(policies.sums.sum(axis=0) >= _ENOUGH)
         unlike.add(enough, _divergence(enough.sums, mix))
     failed, errors = _errors(dataset)
@@ -565,7 +491,7 @@ def _read(dataset: _Dataset) -> tuple[CrawlReport, dict[str, _Place]]:
         copied=[named(listed) for listed in copied],
         strays=[named(listed) for listed in strays],
         errors=errors,
-        manifest=dataset.manifest(),
+        manifest=dataset.manifest,
     )
     return report, places
 
@@ -629,7 +555,7 @@ class _Policies:
 
 def _policies(
     dataset: _Dataset,
-    columns: Mapping[str, pa.DataType],
+    columns: Sequence[str],
     measure: Callable[[pa.RecordBatch], NDArray[np.int32]],
 ) -> Iterator[_Policies]:
     """Add up what `measure` gives over the rows of each policy, which follow one another."""
@@ -832,12 +758,8 @@ def _divergence(counts: Ints, mix: Floats) -> Floats:
     """Jensen-Shannon divergence, in bits, of each column of counts from a mix (Lin 1991)."""
     shares = counts / np.maximum(counts.sum(axis=0), 1)
     mean = (shares + mix[:, None]) / 2
-
-    def to_mean(part: Floats) -> Floats:
-        ratio = np.divide(part, mean, out=np.ones_like(mean), where=part > 0)
-        return np.asarray((part * np.log2(ratio)).sum(axis=0))
-
-    return (to_mean(shares) + to_mean(np.broadcast_to(mix[:, None], mean.shape))) / 2
+    both = rel_entr(shares, mean) + rel_entr(mix[:, None], mean)
+    return np.asarray(both.sum(axis=0) / (2 * np.log(2)))
 
 
 def _peculiar(counts: Ints, mix: Floats) -> str:
@@ -849,7 +771,7 @@ def _peculiar(counts: Ints, mix: Floats) -> str:
 
 def _named(dataset: _Dataset, listed: Sequence[Listed]) -> Callable[..., Listed]:
     """Look up titles and addresses of what is listed; give a function that fills them in."""
-    known: dict[str, dict[str, str]] = {}
+    known: dict[str, dict[str, Any]] = {}
     wanted = pa.array(sorted({entry.doc for entry in listed}), pa.string())
     if len(wanted):
         for batch in dataset.batches("documents", _TITLES):
@@ -859,7 +781,7 @@ def _named(dataset: _Dataset, listed: Sequence[Listed]) -> Callable[..., Listed]
 
     def fill(entry: Listed, page: bool = False) -> Listed:
         file = f"policy-{hashlib.sha256(entry.doc.encode()).hexdigest()[:12]}.html" if page else ""
-        return Listed(entry.doc, entry.value, entry.note, page=file, **known.get(entry.doc, {}))
+        return replace(entry, page=file, **known.get(entry.doc, {}))
 
     return fill
 
@@ -891,18 +813,11 @@ def _view(report: CrawlReport) -> dict[str, Any]:
             )
             if report.outliers[kind]
         ],
-        "show": show,
         "source": source_name,
         "complete": report.manifest.get("complete", True) is not False,
-        "model": show(str(_inner(report.manifest, "model")))[:12],
+        "model": show(str(report.manifest.get("model", "")))[:12],
         "version": __version__,
     }
-
-
-def _inner(manifest: Mapping[str, Any], name: str) -> Any:
-    """Digest of the model, however deep the manifest has it."""
-    found = manifest.get(name, manifest.get(f"{name}_digest", ""))
-    return found.get("digest", "") if isinstance(found, Mapping) else found
 
 
 def _thousands(value: int) -> str:

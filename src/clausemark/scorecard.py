@@ -26,7 +26,7 @@ from clausemark.evaluation import (
     predictions,
 )
 from clausemark.model import Model
-from clausemark.page import environment, render_template, show
+from clausemark.page import environment, render_template
 from clausemark.predict import Labeler
 from clausemark.taxonomy import CATEGORIES, CODE_OF
 
@@ -228,7 +228,6 @@ def _view(
         "terms": top_terms(model),
         "curves": _curves(measured) if measured else [],
         "code_of": CODE_OF,
-        "show": show,
         "version": __version__,
     }
 
