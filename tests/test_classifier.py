@@ -309,6 +309,33 @@ def test_clauses_of_weight_0_are_context_only(pages):
     assert right(one, frame, pages) == 1, "the headings still tell, though their labels are unknown"
 
 
+def test_clauses_that_count_in_stage_1_only_have_scores_of_their_own(pages):
+    frame, targets, groups, _ = pages
+    other = groups % 3 == 0  # annotated by other habits: what is one category here is the next there
+    targets = np.where(other[:, None], np.roll(targets, 1, axis=1), targets)
+
+    def learn(weight, context_weight):
+        model = ClauseClassifier(min_df=1, folds=3, context_C=1.0)
+        weights = {"sample_weight": weight, "context_weight": context_weight}
+        return model.fit(frame, targets, primary=targets.argmax(axis=1), groups=groups, **weights)
+
+    both = learn(np.ones(len(frame)), ~other)
+    np.testing.assert_array_equal(both.says_.coef_[:24], learn(~other, ~other).says_.coef_)
+    np.testing.assert_array_equal(both.says_.coef_[24:], learn(other, other).says_.coef_)
+    assert both.alone_.shape == (2 * 24 + 1, 12)
+    found = both.predict_proba(frame).argmax(axis=1) == targets.argmax(axis=1)
+    assert found[~other].all(), "labels are by the habits of those that count in stage 2"
+    assert not found[other].any()
+
+
+def test_where_the_primary_category_is_not_known_each_that_is_given_may_be_it(small, clauses, indicators):
+    model = clone(small).fit(clauses, indicators, primary=np.full(len(clauses), -1))
+    np.testing.assert_allclose(model.says_.coef_[:12], model.says_.coef_[12:], atol=1e-6)
+    plain = clone(small).fit(clauses, indicators)
+    np.testing.assert_allclose(model.predict_proba(clauses), plain.predict_proba(clauses), atol=0.05)
+    assert model.review_ == pytest.approx(plain.review_, abs=0.05)
+
+
 def test_the_number_of_jobs_does_not_change_a_model(pages, in_context):
     two = fit(pages, n_jobs=2)
     np.testing.assert_array_equal(two.alone_, in_context.alone_)

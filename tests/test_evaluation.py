@@ -167,9 +167,10 @@ def test_a_segment_is_the_mean_of_its_clauses_by_their_length(labeler: Keywords)
     assert found.texts == [f"{first} {second}"]
 
 
-def test_a_model_that_has_learnt_segments_reads_them_whole(labeler: Keywords) -> None:
+@pytest.mark.parametrize("units", [["segment"], ["clause", "segment"]])
+def test_a_model_that_has_learnt_segments_reads_them_whole(labeler: Keywords, units: list[str]) -> None:
     pages = [policy("a", clause("We collect names. We share them.", FPC), unit="segment")]
-    labeler.model.info["corpus"] = {"units": ["segment"]}
+    labeler.model.info["corpus"] = {"units": units}
     found = predictions(labeler, pages)
     expected = labeler.probabilities(passage("We collect names. We share them."))[0]
     np.testing.assert_array_equal(found.probabilities[0], expected)

@@ -27,11 +27,13 @@ from clausemark.compiled import compiled
 from clausemark.context import combine, join, surroundings
 from clausemark.corpus import read_corpus
 from clausemark.documents import read_document
+from clausemark.explain import Explainer
 from clausemark.features import clause_frame
 from clausemark.model import Model, load_model, restore, save_model
 from clausemark.predict import Labeler
 from clausemark.scorer import Scorer
 from clausemark.taxonomy import CATEGORIES
+from tiny import tiny_model, tiny_policies
 
 ROOT = Path(__file__).parents[1]
 #: What Unicode makes hard: spaces, letters that change their length or look around, halves of pairs.
@@ -230,6 +232,24 @@ def test_other_models_score_alike(tmp_path: Path, parameters: dict) -> None:
     save_model(classifier, tmp_path)
     model = load_model(tmp_path)
     assert_alike(Scorer(model), restore(model), [*texts, "", "we share we share we share İ your", "data"])
+
+
+def test_a_model_of_two_habits_scores_alike_and_is_explained(tmp_path: Path) -> None:
+    ours, theirs = tiny_policies("train"), tiny_policies("test")
+    theirs = [replace(policy, metadata={**policy.metadata, "source": "theirs"}) for policy in theirs]
+    tiny_model(tmp_path, [*ours, *theirs], folds=2, min_df=1, corpora={"theirs": {"context": 0}})
+    labeler = Labeler.load(tmp_path)
+    assert len(labeler.model.intercepts) == 24 + 24 + 12
+    assert_alike(labeler.scorer, restore(labeler.model), [c.text for p in ours for c in p.clauses])
+    page = "\n\n".join(c.text for c in ours[0].clauses)
+    policy = labeler.label(page)
+    reference = restore(labeler.model).predict_proba(clause_frame(segment(page)))
+    np.testing.assert_allclose(policy.chances, reference, atol=1e-5)
+    explainer = Explainer(labeler, policy)
+    for index in range(len(policy.clauses)):
+        found = explainer.explain(index)
+        total = found.intercept + sum(part.value for part in found.contributions)
+        assert total == pytest.approx(found.score, abs=1e-4)
 
 
 def test_words_that_begin_alike_are_told_apart(scorer: Scorer, reference: ClauseClassifier) -> None:

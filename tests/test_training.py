@@ -69,7 +69,10 @@ def test_segments_of_unknown_policies_are_learnt_from_one_by_one():
         (clause.text, clause.labels) for clauses in tiny_policies("train") for clause in clauses.clauses
     ]
     loose = policy("a", *segments, unit="segment", source="mousavi2020")
-    assert len(set(training_set([loose]).groups)) == len(segments)
+    data = training_set([loose])
+    assert len(set(data.groups)) == len(segments)
+    assert data.labeled.any()
+    assert (data.primary == -1).all(), "their labels have no order"
     assert train([loose], {"weights": WORDS, "folds": 2}).out_of_fold_.shape == (len(segments), 12)
 
 
