@@ -331,7 +331,7 @@ class Pool:
         # Not fork: it copies threads' locks. Of this server every worker is a cheap copy.
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(
-            ["clausemark.predict", "clausemark.dataset", "clausemark.screening"]
+            ["clausemark.predict", "clausemark.dataset", "clausemark.screening", "clausemark.stops", "clausemark.scorer", "pandas"]
         )
         self._settings = settings
         self._workers: list[_Worker] = []
