@@ -158,7 +158,9 @@ _BOOL = types.boolean
 _ROWS = types.Array(types.int64, 1, "A", readonly=True)
 _POSITIONS = types.Array(types.float64, 1, "A", readonly=True)
 _TRIE = types.NamedTuple((types.int64, _U64S), Trie)
-_TERMS = types.NamedTuple((_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32, _I32, _I64, _F64), Terms)
+_TERMS = types.NamedTuple(
+    (_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32, _I32, _I64, _F64), Terms
+)
 _WORDS = types.NamedTuple((_I64, _U64, _U32, _F32), Words)
 _MAPS = types.NamedUniTuple(_F32S, 5, Maps)
 
