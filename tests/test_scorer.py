@@ -232,6 +232,13 @@ def test_other_models_score_alike(tmp_path: Path, parameters: dict) -> None:
     assert_alike(Scorer(model), restore(model), [*texts, "", "we share we share we share İ your", "data"])
 
 
+def test_numbers_of_words_start_afresh_before_there_are_too_many(model: Model) -> None:
+    scorer, texts = Scorer(model), ["We share information with sharing partners and shareholders."] * 3
+    expected = scorer.say(texts)
+    scorer._chars.last[:] = scorer._chars.seen[:] = 2**31 - 10
+    np.testing.assert_array_equal(scorer.say(texts), expected)
+
+
 def test_words_that_begin_alike_are_told_apart(scorer: Scorer, reference: ClauseClassifier) -> None:
     random = Random(2)
     words = ["".join(random.choices("abc\U0001d400", k=random.randint(1, 9))) for _ in range(20_000)]
