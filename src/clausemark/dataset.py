@@ -121,7 +121,7 @@ def clause_batch(labels: Sequence[Labels], *, text: bool = True) -> pa.RecordBat
         "paragraph": pa.array(paragraphs, pa.int32()),
         "start": pa.array(starts, pa.int32()),
         "end": pa.array(ends, pa.int32()),
-        "kind": _names([_KINDS.index(kind) for kind in kinds], _KINDS),
+        "kind": _names([*map(_KINDS.index, kinds)], _KINDS),
         "heading": pa.array([heading for each in labels for heading in each.headings], pa.string()),
         "text": pa.array(texts, pa.string()) if text else None,
         "primary": _names(order[:, 0], CATEGORIES),
@@ -129,7 +129,7 @@ def clause_batch(labels: Sequence[Labels], *, text: bool = True) -> pa.RecordBat
             np.concatenate([[0], given.sum(axis=1)]).cumsum().astype(np.int32),
             names.take(pa.array(order[given])),
         ),
-        **{name: pa.array(chances[:, k], pa.float32()) for k, name in enumerate(CATEGORIES)},
+        **dict(zip(CATEGORIES, map(pa.array, chances.T.astype(np.float32, order="C")), strict=True)),
         "needs_review": pa.array(
             np.concatenate([nothing.any(axis=1), *(each.needs_review for each in labels)])
         ),

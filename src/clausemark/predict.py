@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -333,11 +333,11 @@ class Labeler:
         given = np.take_along_axis(chances >= self.model.thresholds, order, axis=1)
         given[:, 0] = True
         review = chances.max(axis=1, initial=0.0) < self.model.review
-        ends = np.cumsum([len(clauses) for _, clauses in documents])[:-1]
-        columns = zip(*(np.split(each, ends) for each in (chances, order, given, review)), strict=True)
+        ends = accumulate(map(len, around))
+        parts = (slice(end - len(near), end) for near, end in zip(around, ends, strict=True))
         return [
-            Labels(document, clauses, near.heading, *values)
-            for (document, clauses), near, values in zip(documents, around, columns, strict=True)
+            Labels(*document, near.heading, chances[at], order[at], given[at], review[at])
+            for document, near, at in zip(documents, around, parts, strict=True)
         ]
 
     def probabilities(self, clauses: Sequence[Clause]) -> NDArray[np.float64]:

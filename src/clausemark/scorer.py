@@ -107,7 +107,8 @@ class Terms(NamedTuple):
     weights: Floats  # (n_terms, n_scores)
     # Of the clause at hand; zero between clauses:
     times: NDArray[np.int32]  # how often a term occurs; of characters, one that several words have
-    seen: NDArray[np.int32]  # the last word that has the term, counted from 1
+    seen: NDArray[np.int32]  # the last word that has the term; words are numbered as they come
+    last: NDArray[np.int64]  # number of the last word
     apart: NDArray[np.float64]  # what a term of several words would count, were they alone
 
 
@@ -157,7 +158,9 @@ _BOOL = types.boolean
 _ROWS = types.Array(types.int64, 1, "A", readonly=True)
 _POSITIONS = types.Array(types.float64, 1, "A", readonly=True)
 _TRIE = types.NamedTuple((types.int64, _U64S), Trie)
-_TERMS = types.NamedTuple((_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32, _I32, _F64), Terms)
+_TERMS = types.NamedTuple(
+    (_TRIE, _I32, types.int64, types.float64, _F32, _F32S, _I32, _I32, _I64, _F64), Terms
+)
 _WORDS = types.NamedTuple((_I64, _U64, _U32, _F32), Words)
 _MAPS = types.NamedUniTuple(_F32S, 5, Maps)
 
@@ -230,6 +233,8 @@ def _learn(codes, at, chars, words, total):  # type: ignore[no-untyped-def]
     begin = end = sums + scores
     for k in range(scores):
         total[k] = 0
+    chars.last[0] += 1
+    number = chars.last[0]
     square = 0.0
     for first in range(-1, length + 2 - SHORTEST):  # from the space before the word
         node = int64(codes[first] if first >= 0 else 32)
@@ -243,14 +248,12 @@ def _learn(codes, at, chars, words, total):  # type: ignore[no-untyped-def]
                 continue
             memory[end] = term
             end += 1
-            if chars.seen[term] == 0:
-                chars.seen[term] = 1
+            if chars.seen[term] != number:
+                chars.seen[term] = number
                 idf = float64(chars.idf[term])
                 square += idf * idf
                 for k in range(scores):
                     total[k] += idf * chars.weights[term, k]
-    for i in range(begin, end):
-        chars.seen[memory[i]] = 0
     memory[at + _TOKENS] = memory[at + _TIMES] = 0
     memory[at + _NGRAMS] = end - begin
     words.floats[at + _SQUARE] = square
@@ -267,6 +270,8 @@ def _read(codes, ends, space, chars, words, hashes, starts, counts, found, new):
     high = uint64(0xFFFFFFFF00000000)
     memory, total = words.memory, np.empty(chars.weights.shape[1])
     count = learnt = 0
+    if chars.last[0] + 2 * len(found) > 2**31 - 1:  # words known and new
+        chars.seen[:] = chars.last[0] = 0
     i = uint64(0)
     for text in range(len(ends)):
         end = uint64(ends[text])
@@ -338,6 +343,7 @@ def _say(  # type: ignore[no-untyped-def]
     heard = np.empty((2, scores), dtype=np.float32)
     memory, floats = words.memory, words.floats
     base = 0
+    first = chars.last[0]
     for text in range(len(counts) - 1):
         for k in range(scores):
             heard[0, k] = heard[1, k] = 0
@@ -415,19 +421,21 @@ def _say(  # type: ignore[no-untyped-def]
             for k in range(scores):
                 heard[1, k] += share * floats[at + k]
             at += scores
-            number = int32(i - begin + 1)
+            number = int32(first + i - begin + 1)
             for j in range(at, at + memory[word + _NGRAMS]):
                 term = memory[j]
                 before = chars.seen[term]
                 chars.seen[term] = number
-                if before == 0:
+                if before <= first:
                     continue
                 # Few n-grams occur again. Together they count less than apart.
                 if chars.times[term] == 0:
-                    chars.times[term] = memory[found[begin + before - 1] + _TIMES]
+                    chars.times[term] = memory[found[begin + before - first - 1] + _TIMES]
                     chars.apart[term] = _damp(damped, chars.times[term])
                     line[shared] = term
                     shared += 1
+                    for k in range(0, scores, 16):
+                        _fetch(chars.weights, int64(term) * scores + k)
                 idf = float64(chars.idf[term])
                 alone = _damp(damped, chars.times[term])
                 chars.times[term] += more
@@ -448,9 +456,9 @@ def _say(  # type: ignore[no-untyped-def]
         for i in range(begin, distinct):
             word = found[i]
             at = word + _HEAD + memory[word] + (memory[word] + 1) // 2 + scores
-            for j in range(at, at + memory[word + _NGRAMS]):
+            for j in range(at, at + memory[word + _NGRAMS] * keep):
                 term = memory[j]
-                if keep and chars.seen[term] > 0:
+                if chars.seen[term] > first:
                     times = max(int64(chars.times[term]), int64(memory[word + _TIMES]))
                     indices[base] = term + len(terms.idf)
                     values[base] = _damp(damped, times) * chars.idf[term] * norm
@@ -459,7 +467,9 @@ def _say(  # type: ignore[no-untyped-def]
             memory[word + _TIMES] = 0
         for i in range(shared):
             chars.times[line[i]] = 0
+        first += distinct - begin
         indptr[text + 1] = base
+    chars.last[0] = first
     return base
 
 
@@ -763,6 +773,7 @@ def _terms(
         _array(block.weights if block else np.empty((0, scores)), np.float32),
         np.zeros(count, np.int32),
         np.zeros(count, np.int32),
+        np.zeros(1, np.int64),
         np.zeros(count),
     )
 

@@ -41,6 +41,11 @@ _IDLE: Final = (-1, 0)
 _STAGES: Final[tuple[Stage, ...]] = ("read", "extract", "label")
 #: Tasks that a worker has at most: one in hand, one waiting, so that it need not wait for the next.
 _OUTSTANDING: Final = 2
+#: What every worker has from the start; pyarrow imports pandas for the first list that it is given.
+_PRELOADED: Final = (
+    *(f"clausemark.{name}" for name in ("dataset", "predict", "scorer", "screening", "stops")),
+    "pandas",
+)
 #: Characters of pages from which on they are scored.
 GROUP_CHARS: Final = 1 << 16
 
@@ -330,9 +335,7 @@ class Pool:
     def __init__(self, count: int, settings: Settings) -> None:
         # Not fork: it copies threads' locks. Of this server every worker is a cheap copy.
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(
-            ["clausemark.predict", "clausemark.dataset", "clausemark.screening"]
-        )
+        self._context.set_forkserver_preload([*_PRELOADED])
         self._settings = settings
         self._workers: list[_Worker] = []
         self._backlog: deque[Any] = deque()
