@@ -250,6 +250,8 @@ def test_a_model_of_two_habits_scores_alike_and_is_explained(tmp_path: Path) -> 
         found = explainer.explain(index)
         total = found.intercept + sum(part.value for part in found.contributions)
         assert total == pytest.approx(found.score, abs=1e-4)
+
+
 def test_numbers_of_words_start_afresh_before_there_are_too_many(model: Model) -> None:
     scorer, texts = Scorer(model), ["We share information with sharing partners and shareholders."] * 3
     expected = scorer.say(texts)
