@@ -309,19 +309,18 @@ def test_clauses_of_weight_0_are_context_only(pages):
     assert right(one, frame, pages) == 1, "the headings still tell, though their labels are unknown"
 
 
-def test_clauses_that_count_in_stage_1_only_have_scores_of_their_own(pages):
+def test_clauses_annotated_by_other_habits_have_scores_of_their_own(pages):
     frame, targets, groups, _ = pages
     other = groups % 3 == 0  # annotated by other habits: what is one category here is the next there
     targets = np.where(other[:, None], np.roll(targets, 1, axis=1), targets)
 
-    def learn(weight, context_weight):
+    def learn(**of):
         model = ClauseClassifier(min_df=1, folds=3, context_C=1.0)
-        weights = {"sample_weight": weight, "context_weight": context_weight}
-        return model.fit(frame, targets, primary=targets.argmax(axis=1), groups=groups, **weights)
+        return model.fit(frame, targets, primary=targets.argmax(axis=1), groups=groups, **of)
 
-    both = learn(np.ones(len(frame)), ~other)
-    np.testing.assert_array_equal(both.says_.coef_[:24], learn(~other, ~other).says_.coef_)
-    np.testing.assert_array_equal(both.says_.coef_[24:], learn(other, other).says_.coef_)
+    both = learn(context_weight=~other, apart=other)
+    np.testing.assert_array_equal(both.says_.coef_[:24], learn(sample_weight=~other).says_.coef_)
+    np.testing.assert_array_equal(both.says_.coef_[24:], learn(sample_weight=other).says_.coef_)
     assert both.alone_.shape == (2 * 24 + 1, 12)
     found = both.predict_proba(frame).argmax(axis=1) == targets.argmax(axis=1)
     assert found[~other].all(), "labels are by the habits of those that count in stage 2"

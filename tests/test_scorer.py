@@ -237,7 +237,7 @@ def test_other_models_score_alike(tmp_path: Path, parameters: dict) -> None:
 def test_a_model_of_two_habits_scores_alike_and_is_explained(tmp_path: Path) -> None:
     ours, theirs = tiny_policies("train"), tiny_policies("test")
     theirs = [replace(policy, metadata={**policy.metadata, "source": "theirs"}) for policy in theirs]
-    tiny_model(tmp_path, [*ours, *theirs], folds=2, min_df=1, corpora={"theirs": {"context": 0}})
+    tiny_model(tmp_path, [*ours, *theirs], folds=2, min_df=1, corpora={"theirs": {"apart": True}})
     labeler = Labeler.load(tmp_path)
     assert len(labeler.model.intercepts) == 24 + 24 + 12
     assert_alike(labeler.scorer, restore(labeler.model), [c.text for p in ours for c in p.clauses])

@@ -87,9 +87,11 @@ def test_corpora_weigh_as_is_said_in_each_stage():
     def weights(corpora):
         return {stage: found.tolist() for stage, found in weights_of(data, {"corpora": corpora}).items()}
 
-    assert weights({}) == {"clause": [1, 0, 1], "context": [1, 0, 1]}
-    assert weights({"ours": 0.5}) == {"clause": [0.5, 0, 1], "context": [0.5, 0, 1]}
-    assert weights({"ours": {"context": 0}}) == {"clause": [1, 0, 1], "context": [0, 0, 1]}
+    plain = {"clause": [1, 0, 1], "context": [1, 0, 1], "apart": [False] * 3}
+    assert weights({}) == plain
+    assert weights({"ours": 0.5}) == plain | {"clause": [0.5, 0, 1], "context": [0.5, 0, 1]}
+    assert weights({"ours": {"context": 0}}) == plain | {"context": [0, 0, 1]}
+    assert weights({"theirs": {"apart": True}}) == plain | {"apart": [False, False, True]}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,9 @@ def test_corpora_weigh_as_is_said_in_each_stage():
     [
         ({"hers": 1}, "no policy is from 'hers'; there are ours"),
         ({"ours": -1}, "a weight of 0 or more, not -1"),
-        ({"ours": {"words": 1}}, "no stage 'words'; there are clause, context"),
+        ({"ours": {"words": 1}}, "ours: no 'words'; there are clause, context, apart"),
+        ({"ours": {"apart": 1}}, "ours.apart is true or false, not 1"),
+        ({"ours": {"clause": True}}, "a weight of 0 or more, not True"),
         (0.5, "maps sources of policies to weights, as ours: 0.5"),
     ],
 )

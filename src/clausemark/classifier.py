@@ -76,8 +76,8 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         TF-IDF of the text.
     says_, announces_ : LinearScores
         Stage 1: what a clause says (for each class whether it is given and, where a primary class is
-        known, whether it is primary; once more by those clauses that count in stage 1 only), and what
-        those say that a heading or lead-in introduces.
+        known, whether it is primary; once more by the clauses that are apart), and what those say that a
+        heading or lead-in introduces.
     alone_, context_ : ndarray of shape (n_inputs + 1, n_classes), float32
         Stage 2 for clauses that come alone (input: what the clause says) and in context (input:
         `clausemark.context.neighbourhood`); the last row is the intercept. Calibration (Platt 1999,
@@ -133,6 +133,7 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         groups: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         context_weight: ArrayLike | None = None,
+        apart: ArrayLike | None = None,
     ) -> ClauseClassifier:
         """Train on annotated clauses.
 
@@ -150,8 +151,10 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
             How much each clause counts; one of 0 is context for its neighbours only.
         context_weight : array-like of shape (n_clauses,), optional
             The same for stage 2, calibration and thresholds, which learn the habits of annotators;
-            by default `sample_weight`. Clauses that count in stage 1 only have scores of their own
-            there, beside those of the others, and stage 2 learns what these are worth.
+            by default `sample_weight`.
+        apart : array-like of bool of shape (n_clauses,), optional
+            Clauses annotated by other habits, which have scores of their own in stage 1, beside those of
+            the others; stage 2 learns what each are worth.
 
         Returns
         -------
@@ -179,8 +182,8 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         features = csr_matrix(self.features_.fit_transform(frame))
         aims = targets if primary is None else np.hstack([targets, _indicators(primary, targets)])
         announced, introduces = announcements(targets, own_weight, around)
-        # What stage 2 does not learn from was annotated by other habits: it has scores of its own.
-        parts = [w for w in (own_weight * (weight > 0), own_weight * (weight == 0)) if w.any()]
+        other = np.zeros(len(frame), bool) if apart is None else np.asarray(apart, dtype=bool)
+        parts = [w for w in (own_weight * ~other, own_weight * other) if w.any()]
         goals = [*((aims, part) for part in parts), (announced, introduces)]
         (self.says_, self.announces_), *held = Parallel(n_jobs=self.n_jobs, prefer="threads")(
             delayed(self._first)(features, goals, rows)

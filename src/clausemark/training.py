@@ -25,6 +25,8 @@ from clausemark.taxonomy import CATEGORIES
 CORPORA: Final = "corpora"
 #: Stages of the model, for which a corpus may weigh differently.
 STAGES: Final = ("clause", "context")
+#: What can be said of a corpus, with defaults.
+OPTIONS: Final[Mapping[str, Any]] = {"clause": 1.0, "context": 1.0, "apart": False}
 
 
 @dataclass(frozen=True)
@@ -131,28 +133,26 @@ def is_loose(policy: Policy) -> bool:
     return policy.metadata.get("unit") == "segment" and policy.metadata.get("source") == "mousavi2020"
 
 
-def weights_of(
-    data: TrainingSet, parameters: Mapping[str, Any] | None = None
-) -> dict[str, NDArray[np.float64]]:
+def weights_of(data: TrainingSet, parameters: Mapping[str, Any] | None = None) -> dict[str, NDArray[Any]]:
     """Weigh the clauses of several corpora, whose annotators had habits of their own.
 
     Parameters
     ----------
     data : TrainingSet
     parameters : mapping, optional
-        Of which `CORPORA` counts: source of a policy -> weight of its clauses, or a mapping of stage
-        to weight; 1 for what is not named. Stage "clause" learns what words mean, stage "context" the
-        habits of annotators: which of the things said together get a label.
+        Of which `CORPORA` counts: source of a policy -> weight of its clauses, or a mapping with some of
+        `OPTIONS`. Stage "clause" learns what words mean, stage "context" the habits of annotators: which
+        of the things said together get a label. What is "apart" has scores of its own in the first.
 
     Returns
     -------
-    dict of str to ndarray of shape (n_clauses,), float64
-        For each of `STAGES`; zero for clauses without a label.
+    dict of str to ndarray of shape (n_clauses,)
+        For each of `OPTIONS`: float64, zero for clauses without a label; "apart" bool.
 
     Raises
     ------
     InputError
-        If a weight is no number of 0 or more, or of a source that no policy has.
+        If a weight is no number of 0 or more, "apart" not true or false, or no policy is from a source.
     """
     given = (parameters or {}).get(CORPORA) or {}
     sources, places = np.unique(data.sources, return_inverse=True)
@@ -160,20 +160,20 @@ def weights_of(
         raise InputError(
             f"{CORPORA} maps sources of policies to weights, as {sources[0]}: 0.5; not {given!r}"
         )
-    weights = {stage: dict.fromkeys(sources, 1.0) for stage in STAGES}
+    chosen = {source: dict(OPTIONS) for source in sources}
     for source, value in given.items():
-        if source not in sources:
+        if source not in chosen:
             raise InputError(f"{CORPORA}: no policy is from {source!r}; there are {', '.join(sources)}")
-        for stage, weight in (value if isinstance(value, Mapping) else dict.fromkeys(STAGES, value)).items():
-            if stage not in STAGES:
-                raise InputError(f"{CORPORA}.{source}: no stage {stage!r}; there are {', '.join(STAGES)}")
-            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight < 0:
-                raise InputError(f"{CORPORA}.{source} is a weight of 0 or more, not {weight!r}")
-            weights[stage][source] = float(weight)
-    return {
-        stage: data.labeled * np.array([by_source[source] for source in sources])[places]
-        for stage, by_source in weights.items()
-    }
+        for option, of in (value if isinstance(value, Mapping) else dict.fromkeys(STAGES, value)).items():
+            if option not in OPTIONS:
+                raise InputError(f"{CORPORA}.{source}: no {option!r}; there are {', '.join(OPTIONS)}")
+            if option not in STAGES and not isinstance(of, bool):
+                raise InputError(f"{CORPORA}.{source}.{option} is true or false, not {of!r}")
+            if option in STAGES and (isinstance(of, bool) or not isinstance(of, (int, float)) or of < 0):
+                raise InputError(f"{CORPORA}.{source} is a weight of 0 or more, not {of!r}")
+            chosen[source][option] = of
+    found = {option: np.array([chosen[source][option] for source in sources])[places] for option in OPTIONS}
+    return found | {stage: data.labeled * found[stage].astype(np.float64) for stage in STAGES}
 
 
 def train(
@@ -217,6 +217,7 @@ def train(
                 groups=data.groups,
                 sample_weight=weights["clause"],
                 context_weight=weights["context"],
+                apart=weights["apart"],
             )
     except ValueError as error:
         raise InputError(f"training failed: {error}") from error
