@@ -324,10 +324,11 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         C: float,
     ) -> tuple[Floats, Floats]:
         """Fit a map of stage 2; return it calibrated, and the out-of-fold scores that it gives."""
-        maps = Parallel(n_jobs=self.n_jobs)(
-            delayed(fit_logistic)(X[rows], aims[rows], C, weight[rows])
-            for rows in (np.arange(len(X)), *(train for train, _ in splits))
-        )
+        with threadpool_limits(1):  # for all of them: one that ends would free the others' threads
+            maps = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+                delayed(fit_logistic)(X[rows], aims[rows], C, weight[rows])
+                for rows in (np.arange(len(X)), *(train for train, _ in splits))
+            )
         # Being given and being primary make one score.
         whole, *held = (m.reshape(len(m), -1, targets.shape[1]).sum(axis=1) for m in maps)
         scores = np.empty(targets.shape, dtype=np.float32)
