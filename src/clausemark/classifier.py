@@ -308,8 +308,9 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         self, features: csr_matrix, goals: Sequence[tuple[Ints, NDArray[np.float64]]], rows: Ints
     ) -> tuple[LinearScores, LinearScores]:
         """Fit stage 1 on some of the rows; all but the last of the goals are what clauses say."""
+        features = features[rows]
         *says, announces = (
-            LinearScores(self.C, self.prior, self.seed).fit(features[rows], y[rows], weight[rows])
+            LinearScores(self.C, self.prior, self.seed).fit(features, y[rows], weight[rows])
             for y, weight in goals
         )
         return side_by_side(says), announces

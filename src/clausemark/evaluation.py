@@ -253,8 +253,8 @@ def predictions(labeler: Labeler, policies: Sequence[Policy]) -> Predictions:
     Clauses and sentences are read in the context of their policy. A segment is a paragraph that the
     model was not trained on: it is split into clauses, these are read in the context of the segment
     alone, and its probability of a category is their mean, weighted by their length in characters:
-    the share of its text that the category is expected to hold. A model that has learnt segments only
-    reads it as it has learnt to (`clausemark.training.passage`).
+    the share of its text that the category is expected to hold. A model that has learnt segments reads
+    it as it has learnt to (`clausemark.training.passage`).
 
     Parameters
     ----------

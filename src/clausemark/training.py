@@ -164,7 +164,8 @@ def weights_of(data: TrainingSet, parameters: Mapping[str, Any] | None = None) -
     for source, value in given.items():
         if source not in chosen:
             raise InputError(f"{CORPORA}: no policy is from {source!r}; there are {', '.join(sources)}")
-        for option, of in (value if isinstance(value, Mapping) else dict.fromkeys(STAGES, value)).items():
+        options = value if isinstance(value, Mapping) else dict.fromkeys(STAGES, value)
+        for option, of in options.items():
             if option not in OPTIONS:
                 raise InputError(f"{CORPORA}.{source}: no {option!r}; there are {', '.join(OPTIONS)}")
             if option not in STAGES and not isinstance(of, bool):
