@@ -19,10 +19,10 @@ from scipy.special import expit
 
 from clausemark.classifier import ClauseClassifier, give
 from clausemark.corpus import Policy
-from clausemark.errors import CorpusError, InputError
+from clausemark.errors import InputError
 from clausemark.predict import Labeler
 from clausemark.taxonomy import CATEGORIES
-from clausemark.training import is_loose, passage, training_set
+from clausemark.training import TrainingSet, passage, training_set
 
 __all__ = [
     "HEADLINES",
@@ -280,38 +280,16 @@ def predictions(labeler: Labeler, policies: Sequence[Policy]) -> Predictions:
     labels (micro-F1 lower by 0.02 to 0.04); rules that discount headings glued to a segment gave
     nothing.
     """
+    data = training_set(policies)
+    read = _whole if "segment" in labeler.model.info.get("corpus", {}).get("units", ()) else _mean
     rows: list[Floats] = []
-    groups: list[int] = []
-    labels: list[tuple[str, ...]] = []
-    texts: list[str] = []
-    ids: list[str] = []
-    group = 0
     for policy in policies:
         labeled = [i for i, clause in enumerate(policy.clauses) if clause.labels]
         if policy.metadata.get("unit") == "segment":
-            read = _whole if "segment" in labeler.model.info.get("corpus", {}).get("units", ()) else _mean
             rows += [read(labeler, policy.clauses[i].text) for i in labeled]
         elif labeled:
             rows += list(labeler.probabilities(policy.clauses_for_context())[labeled])
-        for i in labeled:
-            groups.append(group)
-            group += is_loose(policy)
-            labels.append(policy.clauses[i].labels)
-            texts.append(policy.clauses[i].text)
-            ids.append(f"{policy.id}:{i}")
-        group += 1
-    if not labels:
-        raise CorpusError("no clause of the corpus has a label")
-    probabilities = np.array(rows, dtype=np.float64)
-    return Predictions(
-        targets=np.array([[name in row for name in CATEGORIES] for row in labels], dtype=np.int64),
-        primary=np.array([CATEGORIES.index(row[0]) for row in labels], dtype=np.int64),
-        probabilities=probabilities,
-        given=give(probabilities, labeler.model.thresholds),
-        groups=np.array(groups, dtype=np.int64),
-        texts=texts,
-        ids=ids,
-    )
+    return _predictions(data, policies, np.array(rows, dtype=np.float64), labeler.model.thresholds)
 
 
 def out_of_fold_predictions(classifier: ClauseClassifier, policies: Sequence[Policy]) -> Predictions:
@@ -341,19 +319,25 @@ def out_of_fold_predictions(classifier: ClauseClassifier, policies: Sequence[Pol
     data = training_set(policies)
     if scores.shape != data.targets.shape:
         raise InputError(f"the model learnt from {len(scores)} clauses, the corpus has {len(data.targets)}")
+    probabilities = expit(scores[data.labeled].astype(np.float64))
+    return _predictions(data, policies, probabilities, classifier.thresholds_)
+
+
+def _predictions(
+    data: TrainingSet, policies: Sequence[Policy], probabilities: Floats, thresholds: ArrayLike
+) -> Predictions:
+    """Put the probabilities of the labeled clauses beside what was annotated."""
     rows = data.labeled
     # Labels without an order stand in that of the categories, as `read_corpus` has them.
     primary = np.where(data.primary < 0, data.targets.argmax(axis=1), data.primary)
-    probabilities = expit(scores[rows].astype(np.float64))
-    ids = [f"{p.id}:{i}" for p in policies for i, clause in enumerate(p.clauses) if clause.labels]
     return Predictions(
         targets=data.targets[rows],
         primary=primary[rows],
         probabilities=probabilities,
-        given=give(probabilities, classifier.thresholds_),
+        given=give(probabilities, thresholds),
         groups=data.groups[rows],
         texts=data.frame["text"][rows].tolist(),
-        ids=ids,
+        ids=[f"{p.id}:{i}" for p in policies for i, clause in enumerate(p.clauses) if clause.labels],
     )
 
 
