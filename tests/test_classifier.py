@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from joblib import parallel_config
 from scipy.special import expit
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
@@ -24,6 +27,7 @@ from clausemark.classifier import (
 from clausemark.clauses import Clause
 from clausemark.context import join, surroundings
 from clausemark.features import WEIGHTS, clause_frame
+from clausemark.svm import LinearScores
 from clausemark.taxonomy import CATEGORIES
 
 COLLECT = ["We collect your {}.", "We ask for your {} when you register.", "Your {} is in our log files."]
@@ -341,6 +345,23 @@ def test_the_number_of_jobs_does_not_change_a_model(pages, in_context):
     np.testing.assert_array_equal(two.context_, in_context.context_)
     np.testing.assert_array_equal(two.says_.coef_, in_context.says_.coef_)
     np.testing.assert_array_equal(two.thresholds_, in_context.thresholds_)
+
+
+def test_folds_are_fitted_side_by_side_where_the_configuration_says_so(small, clauses, labels, monkeypatch):
+    both = threading.Barrier(2, timeout=30)
+    fitted = LinearScores.fit
+
+    def fit(self, *given):
+        if not met:
+            both.wait()  # breaks if no other thread comes
+            met.append(True)
+        return fitted(self, *given)
+
+    met = []
+    monkeypatch.setattr(LinearScores, "fit", fit)
+    with parallel_config(n_jobs=2):
+        clone(small).fit(clauses, labels)
+    assert met
 
 
 def test_knowing_the_primary_category_doubles_what_a_clause_says(pages, in_context):

@@ -11,11 +11,11 @@ sum over the n-grams of the clause and of its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
@@ -185,7 +185,7 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         other = np.zeros(len(frame), bool) if apart is None else np.asarray(apart, dtype=bool)
         parts = [w for w in (own_weight * ~other, own_weight * other) if w.any()]
         goals = [*((aims, part) for part in parts), (announced, introduces)]
-        (self.says_, self.announces_), *held = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+        (self.says_, self.announces_), *held = self._in_threads(
             delayed(self._first)(features, goals, rows)
             for rows in (np.arange(len(frame)), *(train for train, _ in splits))
         )
@@ -304,6 +304,10 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
         splitter = folds(number, shuffle=True, random_state=self.seed)
         return list(splitter.split(np.empty(count), groups=groups))
 
+    def _in_threads(self, calls: Iterable[Any]) -> list[Any]:
+        # With the number said outright: joblib forgets that of its configuration where threads are preferred.
+        return list(Parallel(n_jobs=effective_n_jobs(self.n_jobs), prefer="threads")(calls))
+
     def _first(
         self, features: csr_matrix, goals: Sequence[tuple[Ints, NDArray[np.float64]]], rows: Ints
     ) -> tuple[LinearScores, LinearScores]:
@@ -326,7 +330,7 @@ class ClauseClassifier(ClassifierMixin, BaseEstimator):
     ) -> tuple[Floats, Floats]:
         """Fit a map of stage 2; return it calibrated, and the out-of-fold scores that it gives."""
         with threadpool_limits(1):  # for all of them: one that ends would free the others' threads
-            maps = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            maps = self._in_threads(
                 delayed(fit_logistic)(X[rows], aims[rows], C, weight[rows])
                 for rows in (np.arange(len(X)), *(train for train, _ in splits))
             )
