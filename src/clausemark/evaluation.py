@@ -328,16 +328,15 @@ def _predictions(
 ) -> Predictions:
     """Put the probabilities of the labeled clauses beside what was annotated."""
     rows = data.labeled
-    # Labels without an order stand in that of the categories, as `read_corpus` has them.
-    primary = np.where(data.primary < 0, data.targets.argmax(axis=1), data.primary)
+    labeled = [(p, i, clause) for p in policies for i, clause in enumerate(p.clauses) if clause.labels]
     return Predictions(
         targets=data.targets[rows],
-        primary=primary[rows],
+        primary=np.array([CATEGORIES.index(clause.labels[0]) for _, _, clause in labeled], dtype=np.int64),
         probabilities=probabilities,
         given=give(probabilities, thresholds),
         groups=data.groups[rows],
-        texts=data.frame["text"][rows].tolist(),
-        ids=[f"{p.id}:{i}" for p in policies for i, clause in enumerate(p.clauses) if clause.labels],
+        texts=[clause.text for _, _, clause in labeled],
+        ids=[f"{policy.id}:{i}" for policy, i, _ in labeled],
     )
 
 

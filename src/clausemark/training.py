@@ -84,7 +84,7 @@ def training_set(policies: Sequence[Policy]) -> TrainingSet:
     primary: list[int] = []
     group = 0
     for policy in policies:
-        source = str(policy.metadata.get("source", ""))
+        source, loose = str(policy.metadata.get("source", "")), is_loose(policy)
         documents = [(policy.clauses_for_context(), [clause.labels for clause in policy.clauses])]
         if policy.metadata.get("unit") == "segment":
             documents = []
@@ -94,10 +94,10 @@ def training_set(policies: Sequence[Policy]) -> TrainingSet:
         for clauses, given in documents:
             frames.append(clause_frame(clauses))
             labels += given
-            primary += [CATEGORIES.index(row[0]) if row and not is_loose(policy) else -1 for row in given]
+            primary += [CATEGORIES.index(row[0]) if row and not loose else -1 for row in given]
             groups += [group] * len(clauses)
             sources += [source] * len(clauses)
-            group += is_loose(policy)
+            group += loose
         group += 1
     if not any(labels):
         raise CorpusError("no clause of the corpus has a label")
