@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 #: Pages that are scored at once, some 60,000 characters as in a batch.
 TOGETHER = 4
+#: Pages that a way gets before it is the next one's turn.
+TURN = 12
+#: Runs with one and with two workers, in turns.
+TURNS = 3
 
 
 def repeat(pages: Sequence[bytes], count: int) -> Iterator[bytes]:
@@ -68,35 +73,66 @@ def memory(group: int) -> float:
     return total / 1024
 
 
-def together(crawl: Path, model: str, workers: int) -> dict[str, float]:
-    """Run a batch in a process group of its own; return seconds and peak memory."""
+def together(crawl: Path, model: str, workers: int, cores: int) -> dict[str, float]:
+    """Run a batch in a process group of its own, on some cores; return seconds and peak memory."""
     code = (
-        "import json, sys\n"
+        "import json, os, sys\n"
         "from clausemark.batch import label_crawl\n"
         "from clausemark.workers import Settings\n"
         "if __name__ == '__main__':\n"
+        "    crawl, out, model, workers, cores = sys.argv[1:]\n"
+        "    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(cores)])\n"
         "    last = []\n"
-        "    label_crawl([sys.argv[1]], sys.argv[2], settings=Settings(model=sys.argv[3]),\n"
-        "        workers=int(sys.argv[4]), progress=lambda now: last.__setitem__(slice(0, None), [now]))\n"
+        "    label_crawl([crawl], out, settings=Settings(model=model), workers=int(workers),\n"
+        "        progress=lambda now: last.__setitem__(slice(0, None), [now]))\n"
         "    print(json.dumps(last[0].seconds))\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
-            [sys.executable, "-c", code, str(crawl), f"{folder}/out", model, str(workers)],
+            [sys.executable, "-c", code, str(crawl), f"{folder}/out", model, str(workers), str(cores)],
             stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         peak = 0.0
         while process.poll() is None:
             peak = max(peak, memory(process.pid))
-            time.sleep(0.3)
+            time.sleep(1)  # looking takes time from the workers
         assert process.stdout
         if process.returncode:
             sys.exit("the batch failed")
         return {"seconds": float(json.loads(process.stdout.read())), "peak": peak}
 
 
+def machine(crawl: Path) -> float:
+    """Tell how much more two processes do on this machine than one, if they only parse."""
+    code = (
+        "import sys, time\n"
+        "from clausemark.crawl import Crawl\n"
+        "from resiliparse.parse.encoding import detect_encoding\n"
+        "from resiliparse.parse.html import HTMLTree\n"
+        "pages = [page.content for page in Crawl(sys.argv[1:])]\n"
+        "start = time.perf_counter()\n"
+        "for page in 5 * pages:\n"
+        "    HTMLTree.parse_from_bytes(page, detect_encoding(page))\n"
+        "print(time.perf_counter() - start)\n"
+    )
+
+    def run(count: int) -> list[float]:
+        command = [sys.executable, "-c", code, str(crawl)]
+        processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
+        return [float(process.communicate()[0]) for process in processes]
+
+    one, two = 0.0, 0.0
+    for _ in range(TURNS):
+        one += sum(run(1))
+        two += sum(run(2)) / 2
+    return 2 * one / two
+
+
 def apart(crawl: Path, model: str, folder: Path) -> dict[str, float]:
-    """Time each step alone, in this process; return seconds."""
+    """Time each step alone, in this process; return processor seconds.
+
+    The steps take turns, some pages each, so that a clock that changes its speed changes that of all.
+    """
     from resiliparse.parse.encoding import detect_encoding
     from resiliparse.parse.html import HTMLTree
 
@@ -109,13 +145,8 @@ def apart(crawl: Path, model: str, folder: Path) -> dict[str, float]:
 
     labeler = Labeler.load(model)
     policy_score(labeler.label("We keep what is compiled."))
-    seconds: dict[str, float] = {}
-
-    def timed(name: str, work: Callable[[], Any]) -> Any:
-        start = time.process_time()  # each step is one thread; others may use the machine
-        found = work()
-        seconds[name] = time.process_time() - start
-        return found
+    stream = iter(Crawl([str(crawl)]))
+    watch = Watch()
 
     def segment(documents: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
         for document in documents:
@@ -126,36 +157,40 @@ def apart(crawl: Path, model: str, folder: Path) -> dict[str, float]:
         for start in range(0, len(parts), TOGETHER):
             yield from labeler.label_clauses(parts[start : start + TOGETHER])
 
-    pages = timed("read", lambda: [p for p in Crawl([str(crawl)]) if isinstance(p, Page)])
-    timed(
-        "bare HTML parse",
-        lambda: [HTMLTree.parse_from_bytes(p.content, detect_encoding(p.content)) and None for p in pages],
-    )
-    documents = timed("extract", lambda: [parse_document(p.content, name=p.source) for p in pages])
-    parts = timed("segment", lambda: list(segment(documents)))
-    labels = timed("score", lambda: list(score(parts)))
-    timed("screen", lambda: [policy_score(each) for each in labels])
-
-    def write() -> None:
-        manifest = {"model": "", "version": "", "parameters": {"text": True}, "inputs": []}
-        with Dataset(folder, manifest) as dataset:
-            for start in range(0, len(labels), 16):
-                dataset.write([clause_batch(labels[start : start + 16])], [])
-            row = dict.fromkeys(("url", "title", "digest", "duplicate_of", "is_policy", "policy_score"))
-            row |= {"source": "s", "language": "en", "bytes": 0, "clauses": 0, "words": 0}
-            dataset.write([], [row] * len(pages))
-            dataset.commit()
-
-    timed("write", write)
-    return seconds
+    manifest = {"model": "", "version": "", "parameters": {"text": True}, "inputs": []}
+    row = dict.fromkeys(("url", "title", "digest", "duplicate_of", "is_policy", "policy_score"))
+    row |= {"source": "s", "language": "en", "bytes": 0, "clauses": 0, "words": 0}
+    with Dataset(folder, manifest) as dataset:
+        watch.resume()
+        while pages := [page for page in islice(stream, 4 * TOGETHER) if isinstance(page, Page)]:
+            watch("read")
+            for page in pages:
+                HTMLTree.parse_from_bytes(page.content, detect_encoding(page.content))
+            watch("bare HTML parse")
+            documents = [parse_document(page.content, name=page.source) for page in pages]
+            watch("extract")
+            parts = list(segment(documents))
+            watch("segment")
+            labels = list(score(parts))
+            watch("score")
+            for each in labels:
+                policy_score(each)
+            watch("screen")
+            dataset.write([clause_batch(labels)], [row] * len(pages))
+            watch("write")
+        dataset.commit()
+        watch("write")
+    return watch.steps
 
 
 def others(pages: Sequence[bytes], model: str, folder: Path) -> dict[str, dict[str, float]]:
     """Time ways from HTML to labels in Parquet on one core; return processor seconds of their steps.
 
-    Ways take turns with clausemark, whose fastest turn counts.
+    They take turns too, `TURN` pages each.
     """
     import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
     import pysbd
     import trafilatura
     from nltk.tokenize.punkt import PunktSentenceTokenizer
@@ -167,25 +202,20 @@ def others(pages: Sequence[bytes], model: str, folder: Path) -> dict[str, dict[s
     from clausemark.workers import Settings, label_pages
 
     labeler, classifier = Labeler.load(model), restore(load_model(model))
-    named = [Page(str(number), None, page) for number, page in enumerate(pages)]
     splitters = {
         "nltk": PunktSentenceTokenizer().tokenize,
         "pysbd": pysbd.Segmenter(language="en", clean=False).segment,
     }
 
-    def ours() -> dict[str, float]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        watch = Watch()
+    def ours(pages: Sequence[bytes], watch: Watch) -> None:
+        named = [Page(str(number), None, page) for number, page in enumerate(pages)]
         found = label_pages(labeler, named, Settings())
         watch("read to label")
         table = pa.Table.from_batches([found.clauses])
         pq.write_table(table, folder / "clauses.parquet", compression="zstd")
-        return watch("write")
+        watch("write")
 
-    def theirs(split: Callable[[str], list[str]]) -> dict[str, float]:
-        watch = Watch()
+    def theirs(pages: Sequence[bytes], watch: Watch, split: Callable[[str], list[str]]) -> None:
         texts = [trafilatura.extract(page, favor_recall=True) or "" for page in pages]
         watch("extract")
         rows = [
@@ -201,16 +231,19 @@ def others(pages: Sequence[bytes], model: str, folder: Path) -> dict[str, dict[s
         frame = pd.DataFrame(rows, columns=["doc", "text"])
         frame[list(CATEGORIES)] = scores.astype("float32")
         frame.to_parquet(folder / "sentences.parquet", compression="zstd")
-        return watch("write")
+        watch("write")
 
-    ours()  # what is compiled or loaded at the first use is ready
-    theirs(lambda line: [line])
-    turns = [ours()]
-    found = {}
+    ways: dict[str, Callable[[Sequence[bytes], Watch], None]] = {"clausemark": ours}
     for name, split in splitters.items():
-        found[f"trafilatura + {name} + scikit-learn"] = theirs(split)
-        turns.append(ours())
-    return {"clausemark": min(turns, key=lambda turn: sum(turn.values())), **found}
+        ways[f"trafilatura + {name} + scikit-learn"] = partial(theirs, split=split)
+    ours(pages, Watch())  # what is compiled or loaded at the first use is ready
+    theirs(pages[:TURN], Watch(), lambda line: [line])
+    watches = {name: Watch() for name in ways}
+    for start in range(0, len(pages), TURN):
+        for name, way in ways.items():
+            watches[name].resume()
+            way(pages[start : start + TURN], watches[name])
+    return {name: watch.steps for name, watch in watches.items()}
 
 
 class Watch:
@@ -218,13 +251,17 @@ class Watch:
 
     def __init__(self) -> None:
         self.steps: dict[str, float] = {}
+        self.resume()
+
+    def resume(self) -> None:
+        """Begin a step."""
         self.last = time.process_time()
 
-    def __call__(self, step: str) -> dict[str, float]:
-        """End a step; return all steps so far."""
+    def __call__(self, step: str) -> None:
+        """End a step, and begin the next."""
         now = time.process_time()
-        self.steps[step], self.last = now - self.last, now
-        return self.steps
+        self.steps[step] = self.steps.get(step, 0.0) + now - self.last
+        self.last = now
 
 
 def plot(ways: dict[str, dict[str, float]], bare: float, path: Path) -> None:
@@ -301,15 +338,22 @@ def main() -> None:
             print(flush=True)
             if given.plot:
                 plot(ways, bare * length, given.plot)
-        runs = {workers: together(crawl, given.model, workers) for workers in (1, 2)}
-        for workers, run in runs.items():
-            show(f"together, {workers} worker(s)", given.count, size, run["seconds"], bare)
-        print(f"two workers against one: {runs[1]['seconds'] / runs[2]['seconds']:.2f}")
+        # What feeds the workers and writes works beside them, so one worker alone uses more than a core.
+        kinds = {"1 worker, 1 core": (1, 1), "1 worker, 2 cores": (1, 2), "2 workers, 2 cores": (2, 2)}
+        turns = [
+            {name: together(crawl, given.model, *kind) for name, kind in kinds.items()} for _ in range(TURNS)
+        ]
+        spent = {name: sum(turn[name]["seconds"] for turn in turns) for name in kinds}
+        for name, total in spent.items():
+            show(f"together, {name}", TURNS * given.count, TURNS * size, total, bare)
+        *alone, both = spent.values()
+        print("two workers against one:", ", ".join(f"{each / both:.2f}" for each in alone))
+        print(f"two processes against one that do nothing but parse: {machine(few):.2f}")
         print(f"\n{'pages':>8} {'MB peak, 2 workers':>20}")
-        print(f"{given.count:8} {runs[2]['peak']:20.0f}")
+        print(f"{given.count:8} {max(turn['2 workers, 2 cores']['peak'] for turn in turns):20.0f}")
         for count in given.memory:
             write_crawl(crawl, pages, count)
-            print(f"{count:8} {together(crawl, given.model, 2)['peak']:20.0f}", flush=True)
+            print(f"{count:8} {together(crawl, given.model, 2, 2)['peak']:20.0f}", flush=True)
 
 
 def show(step: str, pages: int, size: int, seconds: float, bare: float, unit: float | None = None) -> None:

@@ -256,7 +256,7 @@ def test_pages_keep_all_their_text(parts: list[str]) -> None:
 def test_the_parser_knows_all_elements_that_mean_something() -> None:
     from clausemark.documents import html
 
-    named = (*html._BLOCK, *html._BOLD, *html._SKIPPED, "a", "br")
+    named = (*html.BLOCKS, *html._BOLD, *html._SKIPPED, "a", "br")
     # elements that it does not know get a number of their own in each page
     create = [LexborHTMLParser("").create_node for _ in range(2)]
     assert {tag for tag in named if create[0](tag).tag_id != create[1](tag).tag_id} == set()
@@ -420,8 +420,13 @@ def test_lone_surrogates_are_no_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "tag", ["div", "span", "ul><li", "table><tr><td", "font color=red", "blockquote", "x-y"]
-)
+    "tag",
+    [
+        "div", "span", "ul><li", "table><tr><td", "font color=red", "blockquote", "x-y",
+        # End tags that end nothing
+        "div></p", "b></i", "center>x</h1", "x-y></x-z", "div/",
+    ],
+)  # fmt: skip
 def test_100_000_nested_tags_are_refused_at_once(tag: str) -> None:
     source = f"<html><p>{PROSE}</p>" + f"<{tag}>" * 100_000 + "x"
     start = time.process_time()
@@ -430,7 +435,7 @@ def test_100_000_nested_tags_are_refused_at_once(tag: str) -> None:
     start = time.process_time()
     with pytest.raises(InputError, match="page: nests its tags more than 1,000 deep"):
         parse_document(source, name="page")
-    assert time.process_time() - start < 5 * reading
+    assert time.process_time() - start < 20 * reading
 
 
 @pytest.mark.parametrize("attributes", [" a{}=b", " a{}='b c'", " a{}"])
@@ -442,7 +447,7 @@ def test_a_tag_of_100_000_attributes_is_refused_at_once(attributes: str) -> None
     start = time.process_time()
     with pytest.raises(InputError, match="page: has a tag with more than 2,000 attributes"):
         parse_document(source, name="page", media="html")
-    assert time.process_time() - start < 5 * reading
+    assert time.process_time() - start < 20 * reading
 
 
 @pytest.mark.parametrize(
@@ -462,6 +467,10 @@ def test_deep_but_honest_pages_are_read() -> None:
     assert page("<div>" * 900 + PROSE) == [f"paragraph: {PROSE}"]
     many = "<b>x<br>" * 5_000 + "<script>" + "if (a<b) {}" * 5_000 + "</script><img><p>" * 5_000
     assert parse_document(many, media="html").text
+    closed = [
+        f"<{tag} k={i}>x</{tag.upper()}>" for i, tag in enumerate(("b", "i", "em", "div", "a", "x-y") * 2_000)
+    ]
+    assert parse_document("<script>1</script><!-- <div> -->".join(closed), media="html").text
 
 
 def test_a_file_of_50_mb_is_read_if_its_text_is_a_policys() -> None:

@@ -266,9 +266,13 @@ def _work(pipe: Connection, place: MutableSequence[int], settings: Settings) -> 
             signal.setitimer(signal.ITIMER_REAL, 0)
             _limit_memory(None)
 
+    # Pages leave hardly a cycle; looking for some amid all that is loaded took a twentieth of the time.
+    gc.freeze()
+    gc.disable()
     while True:
         pages = inbox.get()
         pipe.send(label_pages(labeler, pages, settings, mark=mark))
+        gc.collect()
 
 
 def _receive(pipe: Connection, inbox: queue.SimpleQueue[list[Page]]) -> None:

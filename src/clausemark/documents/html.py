@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-import numpy as np
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from clausemark.documents.lines import (
@@ -23,17 +22,13 @@ from clausemark.documents.lines import (
     read_lines,
     resolve,
 )
+from clausemark.documents.tags import BLOCKS, check_tags
 from clausemark.errors import InputError
 
 #: Never part of what a reader sees as text.
 _SKIPPED: Final = (
     "script style noscript template svg math iframe object embed canvas audio video map select"
     " option optgroup datalist button textarea head title link meta param source img input".split()
-)
-_BLOCK: Final = frozenset(
-    "address article aside blockquote body caption center dd details dialog dir div dl dt fieldset"
-    " figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav"
-    " ol p pre section summary table tbody td tfoot th thead tr ul".split()
 )
 _BOLD: Final = frozenset(("b", "strong", "u"))
 _HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
@@ -60,7 +55,7 @@ def _roles() -> dict[int, str]:
     assert body is not None
     text, comment = body.iter(include_text=True)
     create = LexborHTMLParser("").create_node
-    roles = {text.tag_id: "-text", **{create(tag).tag_id: tag for tag in (*_BLOCK, "a", "br")}}
+    roles = {text.tag_id: "-text", **{create(tag).tag_id: tag for tag in (*BLOCKS, "a", "br")}}
     roles |= {create(tag).tag_id: "b" for tag in _BOLD}
     return roles | {node.tag_id: "-skip" for node in (comment, *map(create, _SKIPPED))}
 
@@ -74,21 +69,6 @@ _KINDS: Final[dict[str, BlockKind]] = {
     **dict.fromkeys((*_HEADINGS, "caption", "legend", "summary", "dt"), "heading"),
     **dict.fromkeys(("ul", "ol", "table", "td", "th", "dd"), "paragraph"),
 }
-#: No page that a browser can show nests deeper (they stop at 512); parsers get slow there.
-_MAX_DEPTH: Final = 1000
-_CHUNK: Final = 4096
-#: Nor one with as many attributes in a tag, each of which a parser compares with all before.
-_MAX_ATTRIBUTES: Final = 2000
-_OPEN_CLOSE: Final = re.compile(rb"<(/?)([a-z][^\s/<>]*|!--)([^<>]*)", re.I)
-_QUOTED: Final = re.compile(rb"\"[^\"]*\"?|'[^']*'?")
-_RAW_END: Final = re.compile(rb"</(?:script|style)", re.I)
-#: Elements without an end tag, or whose end tag is implied by what follows.
-_UNCLOSED: Final = frozenset(
-    "area base br col embed hr img input link meta param source track wbr"
-    " p li dd dt tr td th tbody thead tfoot option optgroup colgroup body html head".split()
-)
-#: Parsers limit these themselves, unless their attributes differ.
-_FORMATTING: Final = frozenset("b big code em i nobr s small strike strong tt u".split())
 #: Largest number of cells and of characters in a cell and in a row of a table of data.
 _CELLS, _CELL_CHARS, _ROW_CHARS = 20, 600, 1500
 #: An item of several blocks and more characters is a section that a list happens to number.
@@ -149,83 +129,12 @@ def parse_html(html: str | bytes) -> tuple[str, list[Block], str]:
     """
     if isinstance(html, str):
         html = html.encode()
-    _check_tags(html)
+    check_tags(html)
     parser = LexborHTMLParser(html)
     head = () if parser.head is None else parser.head.iter()
     title = next((node.text() for node in head if node.tag == "title"), "")
     pieces = _pieces(parser.root) if parser.root is not None else []
     return (*_assemble(_trim(pieces)), " ".join(title.split()))
-
-
-def _check_tags(html: bytes) -> None:
-    """Refuse what no browser shows and a parser takes quadratic time for."""
-    if not (_may_nest(html) or _may_crowd(html)):
-        return
-    depth = position = 0
-    while found := _OPEN_CLOSE.search(html, position):
-        position = found.end()
-        close, name, rest = found.groups()
-        if name == b"!--":
-            position = html.find(b"-->", found.start() + 2)
-            if position < 0:
-                return
-            continue
-        tag = name.lower().decode("latin-1")
-        if _is_crowded(rest):
-            raise InputError(
-                f"has a tag with more than {_MAX_ATTRIBUTES:,} attributes: not a page that browsers show"
-            )
-        if tag in _UNCLOSED or (tag in _FORMATTING and not rest):
-            continue
-        if close:
-            depth -= depth > 0
-        elif tag in ("script", "style"):
-            end = _RAW_END.search(html, position)
-            if end is None:
-                return
-            position = end.start()
-        elif not rest.endswith(b"/"):
-            depth += 1
-            if depth > _MAX_DEPTH:
-                raise InputError(
-                    f"nests its tags more than {_MAX_DEPTH:,} deep: not a page that browsers show"
-                )
-
-
-def _may_nest(html: bytes) -> bool:
-    """Bound the depth from above by counting chunk by chunk, at a hundredth of the cost."""
-    source = np.frombuffer(html, np.uint8)
-    is_open = source == ord("<")
-    if np.count_nonzero(is_open) <= 2 * _MAX_DEPTH:
-        return False
-    opens = np.flatnonzero(is_open)
-    closes = opens[source[np.minimum(opens + 1, len(source) - 1)] == ord("/")]
-    steps = np.bincount(opens // _CHUNK)
-    steps -= 2 * np.bincount(closes // _CHUNK, minlength=len(steps))
-    depth = np.cumsum(steps)
-    return bool(np.max(depth - np.minimum.accumulate(np.minimum(depth, 0))) > _MAX_DEPTH)
-
-
-def _may_crowd(html: bytes) -> bool:
-    """Tell whether a tag, or what looks like one in a script, is long and has too many attributes."""
-    size = 4 * _CHUNK
-    start = 0
-    while 0 <= start < len(html) - size:
-        if html.find(b">", start, start + size) >= 0:
-            start += size
-            continue
-        tag = _OPEN_CLOSE.match(html, max(0, html.rfind(b"<", max(0, start - size), start)))
-        if tag and _is_crowded(tag.group(3)):
-            return True
-        start = html.find(b">", start)
-    return False
-
-
-def _is_crowded(tag: bytes) -> bool:
-    most = _MAX_ATTRIBUTES
-    if len(tag) <= 2 * most or len(tag.split(None, most)) <= most:
-        return False
-    return len(_QUOTED.sub(b"", tag).split()) > most
 
 
 class _Walk:
