@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
+import hashlib
 import json
 import os
 import subprocess
@@ -31,6 +33,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Of a dataset that is only written to see how long that takes.
+MANIFEST: dict[str, Any] = {"model": "", "version": "", "parameters": {"text": True}, "inputs": []}
 #: Pages that are scored at once, some 60,000 characters as in a batch.
 TOGETHER = 4
 #: Pages that a way gets before it is the next one's turn.
@@ -106,18 +110,17 @@ def machine(crawl: Path) -> float:
     """Tell how much more two processes do on this machine than one, if they only parse."""
     code = (
         "import sys, time\n"
+        "sys.path.insert(0, sys.argv.pop())\n"
         "from clausemark.crawl import Crawl\n"
-        "from resiliparse.parse.encoding import detect_encoding\n"
-        "from resiliparse.parse.html import HTMLTree\n"
+        "from crawl import parse\n"
         "pages = [page.content for page in Crawl(sys.argv[1:])]\n"
         "start = time.perf_counter()\n"
-        "for page in 5 * pages:\n"
-        "    HTMLTree.parse_from_bytes(page, detect_encoding(page))\n"
+        "parse(5 * pages)\n"
         "print(time.perf_counter() - start)\n"
     )
 
     def run(count: int) -> list[float]:
-        command = [sys.executable, "-c", code, str(crawl)]
+        command = [sys.executable, "-c", code, str(crawl), str(ROOT / "benchmarks")]
         processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
         return [float(process.communicate()[0]) for process in processes]
 
@@ -128,14 +131,20 @@ def machine(crawl: Path) -> float:
     return 2 * one / two
 
 
+def parse(pages: Sequence[bytes]) -> None:
+    """Parse HTML and do nothing with it."""
+    from resiliparse.parse.encoding import detect_encoding
+    from resiliparse.parse.html import HTMLTree
+
+    for page in pages:
+        HTMLTree.parse_from_bytes(page, detect_encoding(page))
+
+
 def apart(crawl: Path, model: str, folder: Path) -> dict[str, float]:
     """Time each step alone, in this process; return processor seconds.
 
     The steps take turns, some pages each, so that a clock that changes its speed changes that of all.
     """
-    from resiliparse.parse.encoding import detect_encoding
-    from resiliparse.parse.html import HTMLTree
-
     from clausemark.crawl import Crawl, Page
     from clausemark.dataset import Dataset, clause_batch
     from clausemark.documents import parse_document
@@ -157,15 +166,13 @@ def apart(crawl: Path, model: str, folder: Path) -> dict[str, float]:
         for start in range(0, len(parts), TOGETHER):
             yield from labeler.label_clauses(parts[start : start + TOGETHER])
 
-    manifest = {"model": "", "version": "", "parameters": {"text": True}, "inputs": []}
     row = dict.fromkeys(("url", "title", "digest", "duplicate_of", "is_policy", "policy_score"))
     row |= {"source": "s", "language": "en", "bytes": 0, "clauses": 0, "words": 0}
-    with Dataset(folder, manifest) as dataset:
+    with Dataset(folder, MANIFEST) as dataset:
         watch.resume()
         while pages := [page for page in islice(stream, 4 * TOGETHER) if isinstance(page, Page)]:
             watch("read")
-            for page in pages:
-                HTMLTree.parse_from_bytes(page.content, detect_encoding(page.content))
+            parse([page.content for page in pages])
             watch("bare HTML parse")
             documents = [parse_document(page.content, name=page.source) for page in pages]
             watch("extract")
@@ -189,13 +196,12 @@ def others(pages: Sequence[bytes], model: str, folder: Path) -> dict[str, dict[s
     They take turns too, `TURN` pages each.
     """
     import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
     import pysbd
     import trafilatura
     from nltk.tokenize.punkt import PunktSentenceTokenizer
 
     from clausemark.crawl import Page
+    from clausemark.dataset import Dataset
     from clausemark.model import load_model, restore
     from clausemark.predict import Labeler
     from clausemark.taxonomy import CATEGORIES
@@ -207,12 +213,20 @@ def others(pages: Sequence[bytes], model: str, folder: Path) -> dict[str, dict[s
         "pysbd": pysbd.Segmenter(language="en", clean=False).segment,
     }
 
+    def bare(pages: Sequence[bytes], watch: Watch) -> None:
+        parse(pages)
+        watch("parse")
+
     def ours(pages: Sequence[bytes], watch: Watch) -> None:
         named = [Page(str(number), None, page) for number, page in enumerate(pages)]
         found = label_pages(labeler, named, Settings())
         watch("read to label")
-        table = pa.Table.from_batches([found.clauses])
-        pq.write_table(table, folder / "clauses.parquet", compression="zstd")
+        digests = (hashlib.sha256(page).hexdigest() for page in pages)
+        rows = [
+            {**row, "digest": digest, "duplicate_of": None}
+            for row, digest in zip(found.outcomes, digests, strict=True)
+        ]
+        dataset.write([found.clauses], rows)
         watch("write")
 
     def theirs(pages: Sequence[bytes], watch: Watch, split: Callable[[str], list[str]]) -> None:
@@ -233,16 +247,22 @@ def others(pages: Sequence[bytes], model: str, folder: Path) -> dict[str, dict[s
         frame.to_parquet(folder / "sentences.parquet", compression="zstd")
         watch("write")
 
-    ways: dict[str, Callable[[Sequence[bytes], Watch], None]] = {"clausemark": ours}
+    ways: dict[str, Callable[[Sequence[bytes], Watch], None]] = {"bare HTML parse": bare, "clausemark": ours}
     for name, split in splitters.items():
         ways[f"trafilatura + {name} + scikit-learn"] = partial(theirs, split=split)
-    ours(pages, Watch())  # what is compiled or loaded at the first use is ready
-    theirs(pages[:TURN], Watch(), lambda line: [line])
     watches = {name: Watch() for name in ways}
-    for start in range(0, len(pages), TURN):
-        for name, way in ways.items():
-            watches[name].resume()
-            way(pages[start : start + TURN], watches[name])
+    with Dataset(folder / "others", MANIFEST) as dataset:
+        ours(pages, Watch())  # what is compiled or loaded at the first use is ready
+        dataset.commit()
+        theirs(pages[:TURN], Watch(), lambda line: [line])
+        gc.freeze()  # as workers do; it serves all ways
+        for start in range(0, len(pages), TURN):
+            for name, way in ways.items():
+                watches[name].resume()
+                way(pages[start : start + TURN], watches[name])
+        watches["clausemark"].resume()
+        dataset.commit()
+        watches["clausemark"]("write")
     return {name: watch.steps for name, watch in watches.items()}
 
 
@@ -264,7 +284,7 @@ class Watch:
         self.last = now
 
 
-def plot(ways: dict[str, dict[str, float]], bare: float, path: Path) -> None:
+def plot(ways: dict[str, dict[str, float]], path: Path) -> None:
     """Draw the time of each way, by steps, as multiples of clausemark's."""
     import matplotlib
 
@@ -276,10 +296,9 @@ def plot(ways: dict[str, dict[str, float]], bare: float, path: Path) -> None:
         "score": "#588b8b", "write": "#d9c6a5",
     }  # fmt: skip
     unit = sum(ways["clausemark"].values())
-    bars = {"bare HTML parse": {"parse": bare}, **ways}
     figure, axes = plt.subplots(figsize=(8, 2.4), layout="constrained")
     labeled = set()
-    for name, steps in bars.items():
+    for name, steps in ways.items():
         left = 0.0
         for step, seconds in steps.items():
             label = None if step in labeled or step == "parse" else step
@@ -327,6 +346,7 @@ def main() -> None:
             ways = others(compared, given.model, Path(name))
             length = sum(map(len, compared))
             unit = sum(ways["clausemark"].values())
+            alone = sum(ways["bare HTML parse"].values()) / length
             print(f"\nHTML to labels in Parquet, one core, {given.others} pages")
             print(f"{'':38} {'pages/s':>9} {'MB/s':>8} {'x bare parse':>13} {'x clausemark':>13}")
             for way, steps in ways.items():
@@ -334,10 +354,10 @@ def main() -> None:
                     way: sum(steps.values()),
                     **{f"  {n}": s for n, s in steps.items()},
                 }.items():
-                    show(step, given.others, length, spent, bare, unit)
+                    show(step, given.others, length, spent, alone, unit)
             print(flush=True)
             if given.plot:
-                plot(ways, bare * length, given.plot)
+                plot(ways, given.plot)
         # What feeds the workers and writes works beside them, so one worker alone uses more than a core.
         kinds = {"1 worker, 1 core": (1, 1), "1 worker, 2 cores": (1, 2), "2 workers, 2 cores": (2, 2)}
         turns = [

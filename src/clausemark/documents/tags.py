@@ -115,7 +115,7 @@ def _depth(html: bytes) -> int:
 
 def _is_crowded(html: bytes) -> bool:
     """Tell whether a tag, or what looks like one in a script, has too many attributes."""
-    size = 4 * _MAX_ATTRIBUTES
+    size = 8 * _MAX_ATTRIBUTES
     start = 0
     while 0 <= start < len(html) - size:
         if html.find(b">", start, start + size) >= 0:
