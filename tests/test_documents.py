@@ -467,6 +467,8 @@ def test_deep_but_honest_pages_are_read() -> None:
     assert page("<div>" * 900 + PROSE) == [f"paragraph: {PROSE}"]
     many = "<b>x<br>" * 5_000 + "<script>" + "if (a<b) {}" * 5_000 + "</script><img><p>" * 5_000
     assert parse_document(many, media="html").text
+    ruby = "<ruby>漢<rp>(<rt>kan<rp>)</ruby>" * 2_000
+    assert parse_document(ruby, media="html").text.startswith("漢(kan)")
     closed = [
         f"<{tag} k={i}>x</{tag.upper()}>" for i, tag in enumerate(("b", "i", "em", "div", "a", "x-y") * 2_000)
     ]

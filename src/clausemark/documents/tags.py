@@ -31,7 +31,7 @@ _UNCLOSED: Final = (
 )
 #: Without attributes, pages leave these open, as they do with ``<div/>``, which ends nothing: they count
 #: a tenth.
-_FORMATTING: Final = "b big code em i nobr s small strike strong tt u".split()
+_FORMATTING: Final = "b big code em i nobr rp rt s small strike strong tt u".split()
 _TENTHS: Final = 10
 
 
