@@ -35,13 +35,15 @@ _HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _FURNITURE_TAGS: Final = frozenset(("nav", "footer", "aside", "menu", "dialog"))
 _NEVER_FURNITURE: Final = frozenset(("html", "body", "main", "article", "p", "td", "tr", "tbody", "table"))
 _FURNITURE_ROLES: Final = frozenset(
-    ("navigation", "banner", "contentinfo", "search", "menu", "menubar", "complementary")
+    "navigation banner contentinfo search menu menubar complementary dialog alertdialog".split()
 )
-#: Words in id or class that mark menus and the like.
+#: Words in id or class that mark menus and the like; the last ones, consent banners by their makers.
 _FURNITURE_NAME: Final = re.compile(
     r"(?:^|[\s_-])(?:nav|navbar|navigation|topnav|subnav|sidenav|leftnav|menu|submenu|megamenu"
     r"|footer|foot|masthead|sidebar|breadcrumbs?|toolbar|topbar|skip|pagination|social|share"
-    r"|cookie-?(?:bar|banner|notice)|newsletter|related|comments?|search)(?:$|[\s_-])",
+    r"|cookie-?(?:bar|banner|notice)|newsletter|related|comments?|search"
+    r"|onetrust|cookieconsent|cc-window|cybotcookiebot\w*|usercentrics|didomi|osano|qc-cmp2?|cmplz|cky"
+    r"|iubenda-cs)(?:$|[\s_-])",
     re.I,
 )
 _LABELLED: Final = re.compile(r"[^.!?:]{2,70}[.:]?$")
