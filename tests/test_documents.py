@@ -141,6 +141,49 @@ def test_lists_of_links_within_the_text_stay() -> None:
     assert page(f"<p>{PROSE}</p>{links}<p>{PROSE}</p>")[1:3] == ["item: Adverts", "item: Cookies"]
 
 
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "<h2 class=accordion-header><button>1. What we <b>share</b></button></h2>",
+        "<h3><button aria-expanded=false><span>1. What we share</span><svg></svg></button></h3>",
+        "<div><button class=accordion aria-expanded=false>1. What we share</button></div>",
+        "<button aria-controls=x><div>1. What we share</div></button>",
+        "<details><summary>1. What we share</summary></details>",
+    ],
+)
+def test_headings_that_open_a_part_of_the_page_are_read(heading: str) -> None:
+    text = [f"paragraph: {PROSE}", "heading: 1. What we share", f"paragraph: {PROSE}"]
+    assert page(f"<p>{PROSE}</p>{heading}<div hidden><p>{PROSE}</p></div>") == text
+
+
+@pytest.mark.parametrize(
+    "button",
+    [
+        "<button>Accept all</button>",
+        "<button type=submit>Search our site</button>",
+        "<button aria-expanded=false>Show more</button>",
+        "<button aria-controls=nav aria-expanded=false>Menu</button>",
+        "<button aria-expanded=false><svg></svg></button>",
+    ],
+)
+def test_other_buttons_are_left_out(button: str) -> None:
+    assert (
+        page(f"{button}<p>{PROSE}</p>{button}<p>{PROSE}{button}</p>{button}") == [f"paragraph: {PROSE}"] * 2
+    )
+
+
+def test_buttons_above_the_title_belong_to_a_menu() -> None:
+    button = "<button aria-expanded=false>Our products</button>"
+    short = "paragraph: We care."
+    assert page(f"{button}<h1>Privacy</h1><p>We care.</p>{button}<p>{PROSE}</p>") == [
+        "heading: Privacy", short, "heading: Our products", f"paragraph: {PROSE}",
+    ]  # fmt: skip
+
+
+def test_links_that_skip_to_the_text_are_left_out() -> None:
+    assert page(f"<a href=#main>Skip to main content</a><p>{PROSE}</p>") == [f"paragraph: {PROSE}"]
+
+
 def test_a_policy_that_stands_in_what_calls_itself_a_menu_stays() -> None:
     assert page(f"<div class=sidebar><p>{PROSE}</p><p>{PROSE}</p></div>") == [f"paragraph: {PROSE}"] * 2
 
@@ -262,7 +305,7 @@ def test_pages_keep_all_their_text(parts: list[str]) -> None:
 def test_the_parser_knows_all_elements_that_mean_something() -> None:
     from clausemark.documents import html
 
-    named = (*html.BLOCKS, *html._BOLD, *html._SKIPPED, "a", "br")
+    named = (*html.BLOCKS, *html._BOLD, *html._SKIPPED, "a", "br", "button")
     # elements that it does not know get a number of their own in each page
     create = [LexborHTMLParser("").create_node for _ in range(2)]
     assert {tag for tag in named if create[0](tag).tag_id != create[1](tag).tag_id} == set()

@@ -28,7 +28,7 @@ from clausemark.errors import InputError
 #: Never part of what a reader sees as text.
 _SKIPPED: Final = (
     "script style noscript template svg math iframe object embed canvas audio video map select"
-    " option optgroup datalist button textarea head title link meta param source img input".split()
+    " option optgroup datalist textarea head title link meta param source img input".split()
 )
 _BOLD: Final = frozenset(("b", "strong", "u"))
 _HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
@@ -46,6 +46,12 @@ _FURNITURE_NAME: Final = re.compile(
     r"|iubenda-cs)(?:$|[\s_-])",
     re.I,
 )
+#: What says that a button opens what follows it, and names that do not say what that is.
+_OPENS: Final = frozenset(("aria-expanded", "aria-controls"))
+_NAMELESS: Final = re.compile(
+    r"\s*(?:(?:show|read|view|see|learn|expand|collapse|open|close|toggle|menu|more|less)\b|$)", re.I
+)
+_SKIP_LINK: Final = re.compile(r"skip (?:to|navigation|nav)\b", re.I)
 _LABELLED: Final = re.compile(r"[^.!?:]{2,70}[.:]?$")
 #: Stands for a forced line break until white space has been collapsed; no page holds it.
 _BREAK: Final = "\0"
@@ -57,7 +63,7 @@ def _roles() -> dict[int, str]:
     assert body is not None
     text, comment = body.iter(include_text=True)
     create = LexborHTMLParser("").create_node
-    roles = {text.tag_id: "-text", **{create(tag).tag_id: tag for tag in (*BLOCKS, "a", "br")}}
+    roles = {text.tag_id: "-text", **{create(tag).tag_id: tag for tag in (*BLOCKS, "a", "br", "button")}}
     roles |= {create(tag).tag_id: "b" for tag in _BOLD}
     return roles | {node.tag_id: "-skip" for node in (comment, *map(create, _SKIPPED))}
 
@@ -189,6 +195,11 @@ class _Walk:
                         parts.append(_BREAK)
                 elif inner != "-skip":
                     outer = (nodes, role, kind, bold, link, pre, furniture)
+                    if inner == "button":
+                        if kind == "heading":
+                            inner = ""
+                        elif not _opens(node):
+                            continue
                     if inner == "a":
                         link = link or not (node.attrs.get("href") or "#").startswith("#")
                     elif inner == "b":
@@ -208,6 +219,9 @@ class _Walk:
                             self.rows.append(len(self.pieces))
                         elif inner == "pre":
                             pre = True
+                        elif inner == "button":
+                            # Above the title of the page it is part of a menu, and goes as links do
+                            link = link or all(piece.kind != "heading" for piece in self.pieces)
                     above.append(outer)
                     nodes, role = node.iter(include_text=True), inner
                     break
@@ -277,6 +291,11 @@ def _collapse(parts: list[str]) -> str:
     return "\n".join(line.strip() for line in text.split(_BREAK)).strip() if _BREAK in text else text
 
 
+def _opens(button: LexborNode) -> bool:
+    """Tell whether a button is the heading of a part of the page that it opens."""
+    return not _OPENS.isdisjoint(button.attributes) and _NAMELESS.match(button.text()) is None
+
+
 def _is_furniture(node: LexborNode, tag: str) -> bool:
     if tag in _FURNITURE_TAGS:
         return True
@@ -325,7 +344,9 @@ def _trim(pieces: list[_Piece]) -> list[_Piece]:
     kept = [
         p
         for i, p in enumerate(pieces)
-        if prose[0] <= i <= prose[-1] or 10 * p.linked < 8 * p.chars or p.kind == "heading"
+        if prose[0] <= i <= prose[-1]
+        or p.kind == "heading"
+        or (10 * p.linked < 8 * p.chars and not _SKIP_LINK.match(p.text))
     ]
     return kept or pieces
 
