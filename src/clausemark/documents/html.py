@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -55,6 +56,8 @@ _SKIP_LINK: Final = re.compile(r"skip (?:to|navigation|nav)\b", re.I)
 _LABELLED: Final = re.compile(r"[^.!?:]{2,70}[.:]?$")
 #: Stands for a forced line break until white space has been collapsed; no page holds it.
 _BREAK: Final = "\0"
+#: Places where a word may break; they part words that are one, and hide how a line ends.
+_INVISIBLE: Final = "\u00ad\u200b\u2060\ufeff"
 
 
 def _roles() -> dict[int, str]:
@@ -155,7 +158,7 @@ class _Walk:
         self.pieces: list[_Piece] = []
         self.passed: list[tuple[int, LexborNode, BlockKind, bool, bool, bool]] = []
         self.size = 0
-        self.rows: list[int] = []
+        self.rows: list[list[int]] = []  # where each open one begins, and each of its cells ends
         self.items: list[list[_Piece]] = []
         # The block at hand: its texts, their characters, and the texts in bold that it opens with
         self.parts: list[str] = []
@@ -216,7 +219,7 @@ class _Walk:
                         if inner == "li":
                             self.items.append([])
                         elif inner == "tr":
-                            self.rows.append(len(self.pieces))
+                            self.rows.append([len(self.pieces)])
                         elif inner == "pre":
                             pre = True
                         elif inner == "button":
@@ -233,6 +236,8 @@ class _Walk:
                         self._item(self.items.pop())
                     elif role == "tr":
                         self._row(self.rows.pop())
+                    elif role in ("td", "th") and self.rows:
+                        self.rows[-1].append(len(self.pieces))
                 if not above:
                     return
                 nodes, role, kind, bold, link, pre, furniture = above.pop()
@@ -255,6 +260,8 @@ class _Walk:
             piece.run_in = len(label) if _LABELLED.match(label) else 0
         parts.clear()
         self.chars = self.linked = self.bold = self.lead = 0
+        if not piece.text:  # nothing but invisible marks
+            return
         self.pieces.append(piece)
         self.size += len(piece.text)
         if self.size > MAX_CHARS:  # furniture included: what is refused need not be walked to its end
@@ -268,18 +275,26 @@ class _Walk:
             for block in blocks:
                 block.kind = "paragraph"
 
-    def _row(self, first: int) -> None:
+    def _row(self, bounds: list[int]) -> None:
         """Make one row of the cells of a data table; leave tables that lay out a page alone."""
-        if not 1 < len(self.pieces) - first <= _CELLS:
+        cells = [self.pieces[start:end] for start, end in pairwise(bounds) if start < end]
+        if not 1 < len(cells) <= _CELLS or bounds[-1] < len(self.pieces):
             return
-        cells = self.pieces[first:]
-        if any(c.kind != "paragraph" or len(c.text) > _CELL_CHARS or "\n\n" in c.text for c in cells):
+        texts = []
+        for cell in cells:
+            listed = len(cell) > 1
+            if any(p.kind not in ("paragraph", "item") or (listed and p.prose) for p in cell):
+                return
+            text = "; ".join(p.text.rstrip(";,") for p in cell)
+            if len(text) > _CELL_CHARS or "\n\n" in text:
+                return
+            texts.append(text.replace("\n", " "))
+        text = " | ".join(texts)
+        if len(text) > _ROW_CHARS:
             return
-        if sum(len(c.text) for c in cells) > _ROW_CHARS:
-            return
-        text = " | ".join(c.text.replace("\n", " ") for c in cells)
-        chars, linked = sum(c.chars for c in cells), sum(c.linked for c in cells)
-        self.pieces[first:] = [_Piece("row", any(c.furniture for c in cells), text, chars, linked)]
+        parts = self.pieces[bounds[0] :]
+        chars, linked = sum(p.chars for p in parts), sum(p.linked for p in parts)
+        self.pieces[bounds[0] :] = [_Piece("row", any(p.furniture for p in parts), text, chars, linked)]
 
 
 def _collapse(parts: list[str]) -> str:
@@ -287,6 +302,9 @@ def _collapse(parts: list[str]) -> str:
     text = "".join(parts).strip()
     if "  " not in text and text.isprintable():  # most are, and telling costs half of splitting
         return text
+    if not text.isascii():
+        for mark in _INVISIBLE:
+            text = text.replace(mark, "")
     text = " ".join(text.split())
     return "\n".join(line.strip() for line in text.split(_BREAK)).strip() if _BREAK in text else text
 
