@@ -305,11 +305,16 @@ def test_pages_keep_all_their_text(parts: list[str]) -> None:
 def test_the_parser_knows_all_elements_that_mean_something() -> None:
     from clausemark.documents import html
 
-    named = (*html.BLOCKS, *html._BOLD, *html._SKIPPED, "a", "br", "button")
+    named = (*html.BLOCKS, *html._BOLD, *html._SKIPPED, "a", "br", "button", "sup")
     # elements that it does not know get a number of their own in each page
     create = [LexborHTMLParser("").create_node for _ in range(2)]
     assert {tag for tag in named if create[0](tag).tag_id != create[1](tag).tag_id} == set()
     assert len(html._ROLES) == len(named) + len(("text", "comment"))
+
+
+def test_raised_numbers_that_refer_to_notes_are_left_out() -> None:
+    source = "<sup>2</sup> On the 1<sup>st</sup> we sell it.<sup>1</sup> Never<sup><a href=#n>[2]</a></sup>."
+    assert parse_document(source, media="html").text == "2 On the 1st we sell it. Never."
 
 
 def test_invisible_marks_are_left_out() -> None:

@@ -52,6 +52,8 @@ _OPENS: Final = frozenset(("aria-expanded", "aria-controls"))
 _NAMELESS: Final = re.compile(
     r"\s*(?:(?:show|read|view|see|learn|expand|collapse|open|close|toggle|menu|more|less)\b|$)", re.I
 )
+#: Raised after a word or a full stop, these refer to a note.
+_FOOTNOTE: Final = re.compile(r"\s*[\[(]?(?:\d{1,2}|[*†‡]+)[\])]?\s*")
 _SKIP_LINK: Final = re.compile(r"skip (?:to|navigation|nav)\b", re.I)
 _LABELLED: Final = re.compile(r"[^.!?:]{2,70}[.:]?$")
 #: Stands for a forced line break until white space has been collapsed; no page holds it.
@@ -66,7 +68,10 @@ def _roles() -> dict[int, str]:
     assert body is not None
     text, comment = body.iter(include_text=True)
     create = LexborHTMLParser("").create_node
-    roles = {text.tag_id: "-text", **{create(tag).tag_id: tag for tag in (*BLOCKS, "a", "br", "button")}}
+    roles = {
+        text.tag_id: "-text",
+        **{create(tag).tag_id: tag for tag in (*BLOCKS, "a", "br", "button", "sup")},
+    }
     roles |= {create(tag).tag_id: "b" for tag in _BOLD}
     return roles | {node.tag_id: "-skip" for node in (comment, *map(create, _SKIPPED))}
 
@@ -203,6 +208,10 @@ class _Walk:
                             inner = ""
                         elif not _opens(node):
                             continue
+                    elif inner == "sup":
+                        if parts and _FOOTNOTE.fullmatch(node.text()):
+                            continue
+                        inner = ""
                     if inner == "a":
                         link = link or not (node.attrs.get("href") or "#").startswith("#")
                     elif inner == "b":
