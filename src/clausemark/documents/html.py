@@ -163,6 +163,7 @@ class _Walk:
         self.pieces: list[_Piece] = []
         self.passed: list[tuple[int, LexborNode, BlockKind, bool, bool, bool]] = []
         self.size = 0
+        self.titled = False  # whether there is a heading
         self.rows: list[list[int]] = []  # where each open one begins, and each of its cells ends
         self.items: list[list[_Piece]] = []
         # The block at hand: its texts, their characters, and the texts in bold that it opens with
@@ -233,7 +234,7 @@ class _Walk:
                             pre = True
                         elif inner == "button":
                             # Above the title of the page it is part of a menu, and goes as links do
-                            link = link or all(piece.kind != "heading" for piece in self.pieces)
+                            link = link or not self.titled
                     above.append(outer)
                     nodes, role = node.iter(include_text=True), inner
                     break
@@ -272,6 +273,7 @@ class _Walk:
         if not piece.text:  # nothing but invisible marks
             return
         self.pieces.append(piece)
+        self.titled |= kind == "heading"
         self.size += len(piece.text)
         if self.size > MAX_CHARS:  # furniture included: what is refused need not be walked to its end
             raise InputError(TOO_LONG)
