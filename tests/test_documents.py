@@ -396,6 +396,21 @@ DUTCH = (
 
 
 @pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("What we call “personal data”", "heading"),
+        ("What is “profiling”?", "heading"),
+        ("Use of Cookies (and the like)", "heading"),
+        ("This is called “profiling.”", "paragraph"),
+        ("We never sell it.[1]", "paragraph"),
+        ("Details are on a page of their own. [^a]", "paragraph"),
+    ],
+)
+def test_a_short_line_is_a_heading_unless_it_ends_a_sentence(line: str, kind: str) -> None:
+    assert f"{kind}: {line}" in blocks(parse_document(f"{PROSE}\n\n{line}\n\n{PROSE}"))
+
+
+@pytest.mark.parametrize(
     ("text", "language"),
     [
         (ENGLISH, "en"),

@@ -65,6 +65,8 @@ _NOT_TITLE: Final = re.compile(
         ]
     )
 )
+#: The end of a sentence, with quotes or a reference to a note after it.
+_STOPPED: Final = re.compile(r"""[.;,!…](?:["”’]+|\s?\[[\^\w]{1,4}\])$""")
 #: House number and street, and the like: a line of an address, not a title.
 _ADDRESS: Final = re.compile(
     r"\d{2,6}\s+(?:[NSEW]{1,2}\.?\s+)?[A-Z0-9]\S*(?:\s+\S+){0,4}?\s+(?i:st|street|ave|avenue|rd|road|blvd"
@@ -103,6 +105,8 @@ def is_title(text: str) -> bool:
     bool
     """
     if not text or len(text) > _TITLE_CHARS or text[-1] in ".;,!…":
+        return False
+    if text[-1] in '"”’]' and _STOPPED.search(text):
         return False
     mark = ENUMERATOR.match(text)
     first = _ALNUM.search(text, mark.end() if mark else 0)
