@@ -331,6 +331,20 @@ def test_lists_in_the_cells_of_a_row_stay_in_it() -> None:
     assert page(layout)[:2] == [f"paragraph: {PROSE}"] * 2
 
 
+def test_roles_say_what_an_element_is() -> None:
+    cells = "<div role=cell>Name</div><div role=gridcell><p>To bill</div>"
+    source = f"<div role=heading aria-level=2>Uses</div><div role=table><div role=row>{cells}</div></div>"
+    listed = "<div role=list><div role=listitem>a name</div><div role=listitem>an address</div></div>"
+    assert page(f"{source}<p>{PROSE}</p>{listed}<p>{PROSE}</p>") == [
+        "heading: Uses",
+        "row: Name | To bill",
+        f"paragraph: {PROSE}",
+        "item: a name",
+        "item: an address",
+        f"paragraph: {PROSE}",
+    ]
+
+
 def test_a_table_of_data_becomes_rows() -> None:
     table = "<table><tr><th>What<th>Why<tr><td>Name<td>To <b>bill</b><tr><td>Mail<td>To<br>write</table>"
     assert page(f"<p>{PROSE}</p>{table}")[1:] == [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -35,6 +35,13 @@ _BOLD: Final = frozenset(("b", "strong", "u"))
 _HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _FURNITURE_TAGS: Final = frozenset(("nav", "footer", "aside", "menu", "dialog"))
 _NEVER_FURNITURE: Final = frozenset(("html", "body", "main", "article", "p", "td", "tr", "tbody", "table"))
+#: Roles (WAI-ARIA) that make of an element what has a tag of its own.
+_ARIA: Final = {
+    "heading": "h2",
+    "listitem": "li",
+    "row": "tr",
+    **dict.fromkeys(("cell", "gridcell", "columnheader", "rowheader"), "td"),
+}
 _FURNITURE_ROLES: Final = frozenset(
     "navigation banner contentinfo search menu menubar complementary dialog alertdialog".split()
 )
@@ -220,7 +227,9 @@ class _Walk:
                     elif inner:
                         if parts:
                             self._flush(kind, furniture)
-                        if not furniture and _is_furniture(node, inner):
+                        attributes = {} if inner in _NEVER_FURNITURE else node.attributes
+                        inner = _ARIA.get(attributes.get("role") or "", inner)
+                        if not furniture and _is_furniture(inner, attributes):
                             if not (self.items or self.rows):
                                 self.passed.append((len(self.pieces), node, kind, bold, link, pre))
                                 continue
@@ -325,12 +334,9 @@ def _opens(button: LexborNode) -> bool:
     return not _OPENS.isdisjoint(button.attributes) and _NAMELESS.match(button.text()) is None
 
 
-def _is_furniture(node: LexborNode, tag: str) -> bool:
+def _is_furniture(tag: str, attributes: Mapping[str, str | None]) -> bool:
     if tag in _FURNITURE_TAGS:
         return True
-    if tag in _NEVER_FURNITURE:
-        return False
-    attributes = node.attributes
     if not attributes:
         return False
     if attributes.get("role") in _FURNITURE_ROLES:
