@@ -320,6 +320,29 @@ def test_headings_of_plain_text() -> None:
     ]
 
 
+def test_rules_belong_to_what_stands_above_them() -> None:
+    text = (
+        "We share:\n\t•\tnames\n\t2)\tCookies\n\nHOW WE SHARE\n------------\n"
+        "We share with care. We do.\n\n*   *   *\nCONTACT US\n==========\nWrite to us.\n---\n"
+    )
+    assert outline(text) == [
+        "S We share:",
+        "I names",
+        "I Cookies",
+        "H HOW WE SHARE ------------",
+        "S We share with care.",
+        "S We do. * * *",
+        "H CONTACT US ==========",
+        "S Write to us. ---",
+    ]
+
+
+def test_a_numbered_title_near_a_list_goes_on_with_it_and_one_apart_does_not() -> None:
+    listed = "We share:\n\n• names\n• addresses\n"
+    assert outline(f"{listed}3. Cookies\n\nWe care.")[-2:] == ["I Cookies", "S We care."]
+    assert outline(f"{listed}\n3. Cookies\n\nWe care.")[-2:] == ["H 3. Cookies", "S We care."]
+
+
 def test_clauses_know_their_heading_and_its_section() -> None:
     _, clauses = read(
         "<h1>Notice</h1><h2>Sharing</h2><p>We share names.</p><h2>Use</h2><p>We use names.</p>", "html"

@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from clausemark.documents import Block, Document, parse_document
-from clausemark.documents.lines import BULLETS
+from clausemark.documents.lines import ALNUM, BULLETS
 
 if TYPE_CHECKING:
     from clausemark.stops import Stops
@@ -306,6 +306,8 @@ def _sentences(text: str, start: int, end: int, stops: Stops) -> list[tuple[int,
     while end > first and text[end - 1].isspace():
         end -= 1
     if first < end:
+        if spans and not (text[first].isalnum() or ALNUM.search(text, first, end)):
+            first = spans.pop()[0]  # a rule or the like: no sentence of its own
         spans.append((first, end))
     if len(spans) > 1 and spans[0][1] - spans[0][0] < 60 and is_run_in(text[spans[0][0] : spans[0][1]]):
         spans[:2] = [(spans[0][0], spans[1][1])]  # with the sentence that it opens

@@ -50,7 +50,11 @@ ENUMERATOR: Final = re.compile(rf"\s*(?:{_ENUMERATOR})\s+(?=\S)")
 #: A bullet, or an enumerator, that stands in a line of its own: the next line is its text.
 _LONE_BULLET: Final = re.compile(rf"[{BULLETS}·∙*+–—‐‑−-]")
 _LONE_ENUMERATOR: Final = re.compile(_ENUMERATOR)
-_ALNUM: Final = re.compile(r"[^\W_]")
+#: A rule between sections, or under a heading.
+_RULES: Final = frozenset("-=_~*#+–—")
+_RULED: Final = "".join(_RULES) + " \t\r\n"
+_RULE: Final = re.compile(r"(\S)(?:\s*\1){2,}")
+ALNUM: Final = re.compile(r"[^\W_]")
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _NUMBER: Final = re.compile(r"\s*\(?\d{1,3}[.)]\s")
 #: Alternatives that begin with one character are searched for three times as fast.
@@ -109,7 +113,7 @@ def is_title(text: str) -> bool:
     if text[-1] in '"”’]' and _STOPPED.search(text):
         return False
     mark = ENUMERATOR.match(text)
-    first = _ALNUM.search(text, mark.end() if mark else 0)
+    first = ALNUM.search(text, mark.end() if mark else 0)
     if not first or first.group().islower() or _is_open(text) or len(text.split()) > _TITLE_WORDS:
         return False
     lettered = first.group().isalpha() or _LETTER.search(text)
@@ -194,26 +198,35 @@ def _join(text: str, lines: list[_Line]) -> list[Block]:
     wrap = _wrap_width(text, lines)
     blocks: list[Block] = []
     bullet = False  # the line before was a bullet and nothing else
+    ruled = False  # it was a rule, which belongs to what stands above it
     for number, line in enumerate(lines):
         piece = text[line.start : line.end]
+        if blocks and piece[0] in _RULES and _RULE.fullmatch(piece):
+            blocks[-1] = blocks[-1]._replace(end=line.end)
+            ruled = True
+            continue
         if len(piece) == 1 and _LONE_BULLET.fullmatch(piece):
             bullet = True
             continue
         mark = BULLET.match(piece) if piece[0] in MARKS else None
         if bullet or mark:
             blocks.append(Block("item", line.start + (mark.end() if mark else 0), line.end))
-        elif not line.blank_before and blocks and _continues(text, blocks, lines[number - 1], piece, wrap):
-            blocks[-1] = Block(blocks[-1].kind, blocks[-1].start, line.end)
+        elif (
+            blocks
+            and not (ruled or line.blank_before)
+            and _continues(text, blocks, lines[number - 1], piece, wrap)
+        ):
+            blocks[-1] = blocks[-1]._replace(end=line.end)
         else:
             blocks.append(Block("paragraph", line.start, line.end))
-        bullet = False
+        bullet = ruled = False
     return blocks
 
 
 def _continues(text: str, blocks: list[Block], previous: _Line, piece: str, wrap: int) -> bool:
     """Tell whether a line goes on with the last block, which the line before belongs to."""
     before = text[previous.start : previous.end]
-    if (len(before) < 8 and _LONE_ENUMERATOR.fullmatch(before)) or not _ALNUM.search(piece):
+    if (len(before) < 8 and _LONE_ENUMERATOR.fullmatch(before)) or not ALNUM.search(piece):
         return True  # "1." alone in a line; a line that underlines or closes the one before
     if ENUMERATOR.match(piece):
         return False
@@ -262,7 +275,7 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
         Same length and order as `blocks`.
     """
     found = list(blocks)
-    pieces = [text[start:end] for _, start, end, _ in found]
+    pieces = [_unruled(text[start:end]) for _, start, end, _ in found]
     titles = [
         kind == "paragraph" and len(piece) <= _TITLE_CHARS and is_title(piece)
         for (kind, _, _, _), piece in zip(found, pieces, strict=True)
@@ -286,12 +299,10 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
             position += 1
             continue
         if titles[position]:
+            # They are as far apart as the two before them in their list, or the first two.
+            first = position - (listed and found[position - 1].kind == "item")
             run = position + 1
-            while (
-                run < len(found)
-                and titles[run]
-                and (run - position < 2 or is_tight(run - 1) == is_tight(position))
-            ):
+            while run < len(found) and titles[run] and is_tight(run - 1) == is_tight(first):
                 run += 1
             position = _titles(found, pieces, is_tight, position, run, listed)
             listed = found[position - 1].kind == "item"
@@ -311,6 +322,14 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
     return found
 
 
+def _unruled(piece: str) -> str:
+    """Leave out the rules below a block, which say nothing of what it is."""
+    if piece[-1] not in _RULES or "\n" not in piece:
+        return piece
+    kept = piece.rstrip(_RULED)
+    return kept if kept and "\n" in piece[len(kept) :] else piece
+
+
 def _titles(
     found: list[Block],
     pieces: list[str],
@@ -321,7 +340,12 @@ def _titles(
 ) -> int:
     """Settle a run of title-like lines; return where to go on."""
     size = stop - start
-    if (listed and size > 1) or (size > 2 and all(map(ENUMERATOR.match, pieces[start:stop]))):
+    goes_on = listed and found[start - 1].kind == "item" and is_tight(start - 1)
+    if (
+        (goes_on and ENUMERATOR.match(pieces[start]))
+        or (listed and size > 1)
+        or (size > 2 and all(map(ENUMERATOR.match, pieces[start:stop])))
+    ):
         for i in range(start, stop):
             mark = ENUMERATOR.match(pieces[i])
             _, first, last, run_in = found[i]
