@@ -107,6 +107,14 @@ def test_features_are_the_tf_idf_of_the_texts_alone(tiny_model: Path, labeler: L
     assert indptr.tolist()[1:3] == [indptr[1]] * 2, "a row of a text without a known word is empty"
 
 
+def test_a_heading_is_named_without_the_rule_below_it(labeler: Labeler) -> None:
+    policy = labeler.label("HOW WE SHARE\n------\n\nWe share names.\n\nUSE\n***\n\nWe use them.\n")
+    assert {clause.heading for clause in policy.clauses if clause.kind == "sentence"} == {
+        "HOW WE SHARE",
+        "USE",
+    }
+
+
 def test_documents_are_labeled_together_as_apart(labeler: Labeler) -> None:
     documents = [parse_document(text) for text in (TEXT, "Privacy", TEXT * 3, "- photos\n- names")]
     parts = [(document, labeler.segment(document)) for document in documents]

@@ -22,6 +22,7 @@ import numpy as np
 from clausemark.clauses import Clause, ClauseKind, segment
 from clausemark.context import Surroundings, join, surroundings
 from clausemark.documents import Document, read_document
+from clausemark.documents.lines import unruled
 from clausemark.errors import LanguageError, MissingExtraError, ModelError
 from clausemark.model import Model, load_model
 from clausemark.taxonomy import CATEGORIES
@@ -169,8 +170,8 @@ class Labels:
     def headings(self) -> list[str]:
         """The heading that each clause stands under, ``""`` before the first."""
         rows = self.heading.tolist()
-        found = {row: " ".join(self.clauses[row].text.split()) if row >= 0 else "" for row in {*rows}}
-        return [found[row] for row in rows]
+        found = {row: " ".join(unruled(self.clauses[row].text).split()) for row in {*rows} - {-1}}
+        return [found.get(row, "") for row in rows]
 
     def policy(self) -> LabeledPolicy:
         """Return the same in rows."""

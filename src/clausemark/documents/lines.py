@@ -149,6 +149,24 @@ def is_lead_in(text: str) -> bool:
     return text.endswith(":") and len(text) <= _TITLE_CHARS and _LEAD_IN.match(text) is not None
 
 
+def unruled(text: str) -> str:
+    """Leave out the rules below a block, which say nothing of what it is.
+
+    Parameters
+    ----------
+    text : str
+        Not empty.
+
+    Returns
+    -------
+    str
+    """
+    if text[-1] not in _RULES or "\n" not in text:
+        return text
+    kept = text.rstrip(_RULED)
+    return kept if kept and "\n" in text[len(kept) :] else text
+
+
 def read_lines(text: str, start: int = 0, end: int | None = None) -> list[Block]:
     """Find the blocks of running text.
 
@@ -275,7 +293,7 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
         Same length and order as `blocks`.
     """
     found = list(blocks)
-    pieces = [_unruled(text[start:end]) for _, start, end, _ in found]
+    pieces = [unruled(text[start:end]) for _, start, end, _ in found]
     titles = [
         kind == "paragraph" and len(piece) <= _TITLE_CHARS and is_title(piece)
         for (kind, _, _, _), piece in zip(found, pieces, strict=True)
@@ -320,14 +338,6 @@ def resolve(text: str, blocks: Sequence[Block]) -> list[Block]:
             listed = piece.endswith(":") and len(piece) < 2000
         position += 1
     return found
-
-
-def _unruled(piece: str) -> str:
-    """Leave out the rules below a block, which say nothing of what it is."""
-    if piece[-1] not in _RULES or "\n" not in piece:
-        return piece
-    kept = piece.rstrip(_RULED)
-    return kept if kept and "\n" in piece[len(kept) :] else piece
 
 
 def _titles(
