@@ -305,7 +305,7 @@ class _Walk:
             listed = len(cell) > 1
             if any(p.kind not in ("paragraph", "item") or (listed and p.prose) for p in cell):
                 return
-            text = "; ".join(p.text.rstrip(";,") for p in cell)
+            text = "; ".join(p.text.rstrip(";,") for p in cell) if listed else cell[0].text
             if len(text) > _CELL_CHARS or "\n\n" in text:
                 return
             texts.append(text.replace("\n", " "))
