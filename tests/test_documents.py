@@ -188,6 +188,14 @@ def test_a_policy_that_stands_in_what_calls_itself_a_menu_stays() -> None:
     assert page(f"<div class=sidebar><p>{PROSE}</p><p>{PROSE}</p></div>") == [f"paragraph: {PROSE}"] * 2
 
 
+@pytest.mark.parametrize("tag", ["dialog", "div role=dialog", "div role=alertdialog"])
+def test_a_policy_that_is_shown_in_a_dialog_stays(tag: str) -> None:
+    count, end = 3_000 // len(PROSE) + 1, f"</{tag.split()[0]}>"
+    text = f"<p>{PROSE}</p>"
+    assert len(page(f"{text * 2 * count}<{tag}>{text * count}{end}")) == 3 * count
+    assert len(page(f"{text * 2 * count}<{tag}>{text}{end}")) == 2 * count
+
+
 def test_furniture_is_left_out_only_if_it_holds_less_prose_than_the_rest() -> None:
     menu = f"<ul class=menu>{'<li>Home' * 100}<li><p>{PROSE}</p></ul>"
     assert page(f"{menu}<p>{PROSE}</p><p>{PROSE}</p>") == [f"paragraph: {PROSE}"] * 2

@@ -33,7 +33,7 @@ _SKIPPED: Final = (
 )
 _BOLD: Final = frozenset(("b", "strong", "u"))
 _HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
-_FURNITURE_TAGS: Final = frozenset(("nav", "footer", "aside", "menu", "dialog"))
+_FURNITURE_TAGS: Final = frozenset(("nav", "footer", "aside", "menu"))
 _NEVER_FURNITURE: Final = frozenset(("html", "body", "main", "article", "p", "td", "tr", "tbody", "table"))
 #: Roles (WAI-ARIA) that make of an element what has a tag of its own.
 _ARIA: Final = {
@@ -42,9 +42,10 @@ _ARIA: Final = {
     "row": "tr",
     **dict.fromkeys(("cell", "gridcell", "columnheader", "rowheader"), "td"),
 }
-_FURNITURE_ROLES: Final = frozenset(
-    "navigation banner contentinfo search menu menubar complementary dialog alertdialog".split()
-)
+_FURNITURE_ROLES: Final = frozenset("navigation banner contentinfo search menu menubar complementary".split())
+#: These are, if they have fewer characters: a page may show its policy in one.
+_DIALOGS: Final = frozenset(("dialog", "alertdialog"))
+_DIALOG_CHARS: Final = 3000
 #: Words in id or class that mark menus and the like; the last ones, consent banners by their makers.
 _FURNITURE_NAME: Final = re.compile(
     r"(?:^|[\s_-])(?:nav|navbar|navigation|topnav|subnav|sidenav|leftnav|menu|submenu|megamenu"
@@ -229,7 +230,7 @@ class _Walk:
                             self._flush(kind, furniture)
                         attributes = {} if inner in _NEVER_FURNITURE else node.attributes
                         inner = _ARIA.get(attributes.get("role") or "", inner)
-                        if not furniture and _is_furniture(inner, attributes):
+                        if not furniture and _is_furniture(node, inner, attributes):
                             if not (self.items or self.rows):
                                 self.passed.append((len(self.pieces), node, kind, bold, link, pre))
                                 continue
@@ -334,13 +335,14 @@ def _opens(button: LexborNode) -> bool:
     return not _OPENS.isdisjoint(button.attributes) and _NAMELESS.match(button.text()) is None
 
 
-def _is_furniture(tag: str, attributes: Mapping[str, str | None]) -> bool:
-    if tag in _FURNITURE_TAGS:
+def _is_furniture(node: LexborNode, tag: str, attributes: Mapping[str, str | None]) -> bool:
+    role = attributes.get("role", tag)
+    if tag in _FURNITURE_TAGS or role in _FURNITURE_ROLES:
+        return True
+    if role in _DIALOGS and len(node.text()) < _DIALOG_CHARS:
         return True
     if not attributes:
         return False
-    if attributes.get("role") in _FURNITURE_ROLES:
-        return True
     if tag in _HEADINGS:
         return False
     name = f"{attributes.get('id') or ''} {attributes.get('class') or ''}"
