@@ -148,6 +148,7 @@ def test_lists_of_links_within_the_text_stay() -> None:
         "<h3><button aria-expanded=false><span>1. What we share</span><svg></svg></button></h3>",
         "<div><button class=accordion aria-expanded=false>1. What we share</button></div>",
         "<button aria-controls=x><div>1. What we share</div></button>",
+        "<button aria-expanded=true>1. What we share <svg></svg></button>",
         "<details><summary>1. What we share</summary></details>",
     ],
 )
@@ -175,6 +176,8 @@ def test_other_buttons_are_left_out(button: str) -> None:
 def test_buttons_above_the_title_belong_to_a_menu() -> None:
     button = "<button aria-expanded=false>Our products</button>"
     short = "paragraph: We care."
+    more = "<button aria-expanded=false>See how we share</button>"
+    assert page(f"<p>{PROSE}</p>{more}<p>{PROSE}</p>")[1] == "heading: See how we share"
     assert page(f"{button}<h1>Privacy</h1><p>We care.</p>{button}<p>{PROSE}</p>") == [
         "heading: Privacy", short, "heading: Our products", f"paragraph: {PROSE}",
     ]  # fmt: skip

@@ -58,7 +58,8 @@ _FURNITURE_NAME: Final = re.compile(
 #: What says that a button opens what follows it, and names that do not say what that is.
 _OPENS: Final = frozenset(("aria-expanded", "aria-controls"))
 _NAMELESS: Final = re.compile(
-    r"\s*(?:(?:show|read|view|see|learn|expand|collapse|open|close|toggle|menu|more|less)\b|$)", re.I
+    r"\W*(?:(?:show|read|view|see|learn|expand|collapse|open|close|toggle|menu|more|less)\b(?:\s+\w+)?)?\W*",
+    re.I,
 )
 #: Raised after a word or a full stop, these refer to a note.
 _FOOTNOTE: Final = re.compile(r"\s*[\[(]?(?:\d{1,2}|[*†‡]+)[\])]?\s*")
@@ -332,7 +333,7 @@ def _collapse(parts: list[str]) -> str:
 
 def _opens(button: LexborNode) -> bool:
     """Tell whether a button is the heading of a part of the page that it opens."""
-    return not _OPENS.isdisjoint(button.attributes) and _NAMELESS.match(button.text()) is None
+    return not _OPENS.isdisjoint(button.attributes) and _NAMELESS.fullmatch(button.text()) is None
 
 
 def _is_furniture(node: LexborNode, tag: str, attributes: Mapping[str, str | None]) -> bool:
