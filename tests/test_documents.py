@@ -157,6 +157,11 @@ def test_headings_that_open_a_part_of_the_page_are_read(heading: str) -> None:
     assert page(f"<p>{PROSE}</p>{heading}<div hidden><p>{PROSE}</p></div>") == text
 
 
+def test_a_heading_may_begin_like_a_button_without_a_name() -> None:
+    more = "<button aria-expanded=false>See how we share</button>"
+    assert page(f"<p>{PROSE}</p>{more}<p>{PROSE}</p>")[1] == "heading: See how we share"
+
+
 @pytest.mark.parametrize(
     "button",
     [
@@ -176,8 +181,6 @@ def test_other_buttons_are_left_out(button: str) -> None:
 def test_buttons_above_the_title_belong_to_a_menu() -> None:
     button = "<button aria-expanded=false>Our products</button>"
     short = "paragraph: We care."
-    more = "<button aria-expanded=false>See how we share</button>"
-    assert page(f"<p>{PROSE}</p>{more}<p>{PROSE}</p>")[1] == "heading: See how we share"
     assert page(f"{button}<h1>Privacy</h1><p>We care.</p>{button}<p>{PROSE}</p>") == [
         "heading: Privacy", short, "heading: Our products", f"paragraph: {PROSE}",
     ]  # fmt: skip
@@ -544,7 +547,7 @@ def test_100_000_nested_tags_are_refused_at_once(tag: str) -> None:
     start = time.process_time()
     with pytest.raises(InputError, match="page: nests its tags more than 1,000 deep"):
         parse_document(source, name="page")
-    assert time.process_time() - start < 20 * reading
+    assert time.process_time() - start < 5 * reading
 
 
 @pytest.mark.parametrize("attributes", [" a{}=b", " a{}='b c'", " a{}"])
@@ -556,7 +559,7 @@ def test_a_tag_of_100_000_attributes_is_refused_at_once(attributes: str) -> None
     start = time.process_time()
     with pytest.raises(InputError, match="page: has a tag with more than 2,000 attributes"):
         parse_document(source, name="page", media="html")
-    assert time.process_time() - start < 20 * reading
+    assert time.process_time() - start < 5 * reading
 
 
 @pytest.mark.parametrize(

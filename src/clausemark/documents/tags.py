@@ -20,6 +20,8 @@ BLOCKS: Final = frozenset(
 _MAX_DEPTH: Final = 1000
 #: Nor one with as many attributes in a tag, each of which a parser compares with all before.
 _MAX_ATTRIBUTES: Final = 2000
+#: What is nested or crowded on purpose is so from the beginning, which is looked at first.
+_BEGINNING: Final = 1 << 17
 _TAG: Final = re.compile(rb"<(?:[a-z][^\s/<>]*|!--)([^<>]*)", re.I)
 _QUOTED: Final = re.compile(rb"\"[^\"]*\"?|'[^']*'?")
 #: What only looks like tags; the tag of a script is one.
@@ -33,13 +35,19 @@ _UNCLOSED: Final = (
 #: a tenth.
 _FORMATTING: Final = "b big code em i nobr rp rt s small strike strong tt u".split()
 _TENTHS: Final = 10
+#: Kinds of tags, blocks being those that have an end tag.
+_NO_END, _FORMAT, _BLOCK, _OTHER = range(4)
 
 
 def _kinds() -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Tell which tags are unclosed, 0, formatting, 1, or blocks, 3: codes of names, ascending, and that."""
-    kinds = dict.fromkeys(BLOCKS, 3) | dict.fromkeys(_UNCLOSED, 0) | dict.fromkeys(_FORMATTING, 1)
+    """Tell the kinds of the tags that are not `_OTHER`: codes of their names, ascending, and kinds."""
+    kinds = {
+        **dict.fromkeys(BLOCKS, _BLOCK),
+        **dict.fromkeys(_UNCLOSED, _NO_END),
+        **dict.fromkeys(_FORMATTING, _FORMAT),
+    }
     pairs = sorted((int.from_bytes(name[:8].encode(), "little"), kind) for name, kind in kinds.items())
-    codes, found = zip(*pairs, (2**64 - 1, 2), strict=True)
+    codes, found = zip(*pairs, (2**64 - 1, _OTHER), strict=True)
     return np.array(codes, np.uint64), np.array(found)
 
 
@@ -61,13 +69,14 @@ def check_tags(html: bytes) -> None:
     """
     if _depth(html) <= _MAX_DEPTH and not _is_crowded(html):
         return
-    html = _HIDDEN.sub(rb"\1>", html)
-    if _depth(html) > _MAX_DEPTH:
-        raise InputError(f"nests its tags more than {_MAX_DEPTH:,} deep: not a page that browsers show")
-    if _is_crowded(html):
-        raise InputError(
-            f"has a tag with more than {_MAX_ATTRIBUTES:,} attributes: not a page that browsers show"
-        )
+    for end in (html.rfind(b"<", 0, _BEGINNING), len(html)):
+        shown = _HIDDEN.sub(rb"\1>", html[: max(0, end)])
+        if _depth(shown) > _MAX_DEPTH:
+            raise InputError(f"nests its tags more than {_MAX_DEPTH:,} deep: not a page that browsers show")
+        if _is_crowded(shown):
+            raise InputError(
+                f"has a tag with more than {_MAX_ATTRIBUTES:,} attributes: not a page that browsers show"
+            )
 
 
 def _depth(html: bytes) -> int:
@@ -86,14 +95,15 @@ def _depth(html: bytes) -> int:
     stop = stops & -stops
     names = (eights | 0x2020202020202020) & (stop - 1)
     place = np.searchsorted(_TAG_CODES, names)
-    kinds = np.where(_TAG_CODES[place] == names, _TAG_KINDS[place], 2)
+    kinds = np.where(_TAG_CODES[place] == names, _TAG_KINDS[place], _OTHER)
     (ends,) = np.nonzero(source == ord(">"))
     is_closed = source[np.append(ends, 1)[np.searchsorted(ends, opens)] - 1] == ord("/")
-    is_tag = ((names & 255) - ord("a") < 26) & (kinds > 0) & (is_end | ~is_closed | (kinds == 3))
+    is_tag = ((names & 255) - ord("a") < 26) & (kinds != _NO_END)
+    is_tag &= is_end | ~is_closed | (kinds == _BLOCK)
     if np.count_nonzero(is_tag & ~is_end) <= _MAX_DEPTH:
         return 0
     # By names: how many are open, at least none; and how many of them may weigh more than a tenth
-    is_light = is_end | is_closed | ((kinds == 1) & (eights & 255 * stop == ord(">") * stop))
+    is_light = is_end | is_closed | ((kinds == _FORMAT) & (eights & 255 * stop == ord(">") * stop))
     (order,) = np.nonzero(is_tag)
     order = order[np.argsort(names[order], kind="stable")]
     (begins,) = np.nonzero(np.diff(names[order], prepend=~names[order[:1]]))
@@ -122,7 +132,9 @@ def _is_crowded(html: bytes) -> bool:
             start += size
             continue
         tag = _TAG.match(html, max(0, html.rfind(b"<", max(0, start - size), start)))
-        if tag and len(_QUOTED.sub(b"", tag.group(1)).split(None, _MAX_ATTRIBUTES)) > _MAX_ATTRIBUTES:
-            return True
+        given = tag.group(1) if tag else b""
+        for end in (_BEGINNING, len(given)):
+            if len(_QUOTED.sub(b"", given[:end]).split(None, _MAX_ATTRIBUTES)) > _MAX_ATTRIBUTES:
+                return True
         start = html.find(b">", start)
     return False
